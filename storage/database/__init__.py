@@ -1,0 +1,1 @@
+"""The provenance database: runs, items, references, matches, colorizations, timings and reviews."""

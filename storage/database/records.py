@@ -1,0 +1,339 @@
+"""The plain records that go into the provenance database and come out of it.
+
+Conventions: paths are the reversible text of `storage.paths.path_to_text`; item, output and reference paths are
+relative (POSIX) to the absolute root that is named beside them; digests are lower-case hex SHA-256; times are
+timezone-aware (stored as UTC); durations are seconds; sizes are bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["photograph", "page", "film"]
+ColorizationState = Literal["done", "failed", "skipped"]
+RunState = Literal["running", "completed", "completed_with_failures", "interrupted", "crashed", "failed"]
+ReferenceState = Literal["active", "retired", "failed"]
+ReviewDecision = Literal["approved", "rejected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run at its start.
+
+    `archive`, `output_root` and `references_root` are absolute. `parameters` is everything that changes pixels
+    or choices, `library_versions` package name -> version. What is left None is filled in by `runs.start`: the
+    clock, this host, this process.
+    """
+
+    archive: str
+    output_root: str
+    references_root: str
+    code_version: str
+    weights_sha256: str
+    device: str
+    precision: str
+    index_version: str | None = None
+    flow_run_id: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    library_versions: Mapping[str, str] = field(default_factory=dict)
+    started_at: datetime | None = None
+    hostname: str | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How many items a run looked at, and what became of them."""
+
+    items: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A run as the database has it; `ended_at` and `seconds` are None while it is running."""
+
+    id: int
+    flow_run_id: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    seconds: float | None
+    state: RunState
+    archive: str
+    output_root: str
+    references_root: str
+    counts: RunCounts
+    code_version: str
+    weights_sha256: str
+    index_version: str | None
+    device: str
+    precision: str
+    hostname: str
+    pid: int
+    library_versions: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """One item found in an archive: a photograph, one page of a multi-page file, or a film.
+
+    Facts that could not be found out (the file is damaged) are None; `bit_depth` is per channel.
+    """
+
+    archive: str
+    path: str
+    kind: Kind
+    size_bytes: int
+    mtime_ns: int
+    page: int = 1
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    channels: int | None = None
+    bit_depth: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownItem:
+    """An item that the database already has; size, time and digest tell whether the file changed."""
+
+    id: int
+    path: str
+    page: int
+    kind: Kind
+    format: str | None
+    width: int | None
+    height: int | None
+    channels: int | None
+    bit_depth: int | None
+    size_bytes: int
+    mtime_ns: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRecord:
+    """One candidate reference of an item: `rank` from 1, `score` in 0..1, `chosen` for the one used."""
+
+    reference_id: int
+    rank: int
+    score: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTiming:
+    """Seconds spent in one stage for `items` items together."""
+
+    stage: str
+    seconds: float
+    items: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemOutcome:
+    """What became of one item in a run: one `colorization` row with its `match` and `stage_timing` rows.
+
+    A `done` outcome needs output_path and output_sha256, a `failed` one stage, error_type and message.
+    `request_key` is one digest over source sha256, reference choice, weights and parameters: equal key, equal
+    output. `output_path` is relative to the run's output_root. `weights_sha256`, `index_version`, `device` and
+    `precision` are the run's where they are None; `created_at` (the end) is now where it is None.
+
+    Raises:
+        ValueError: a field that the state needs is missing.
+    """
+
+    item_id: int
+    state: ColorizationState
+    request_key: str | None = None
+    source_sha256: str | None = None
+    reference_id: int | None = None
+    reference_path: str | None = None
+    reference_sha256: str | None = None
+    reference_score: float | None = None
+    reference_rank: int | None = None
+    output_path: str | None = None
+    output_sha256: str | None = None
+    output_bytes: int | None = None
+    output_format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bit_depth: int | None = None
+    weights_sha256: str | None = None
+    index_version: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    confidence: float | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    started_at: datetime | None = None
+    created_at: datetime | None = None
+    stage: str | None = None
+    error_type: str | None = None
+    message: str | None = None
+    matches: tuple[MatchRecord, ...] = ()
+    timings: tuple[StageTiming, ...] = ()
+
+    def __post_init__(self) -> None:
+        needed = {"done": ("output_path", "output_sha256"), "failed": ("stage", "error_type", "message")}
+        missing = [name for name in needed.get(self.state, ()) if getattr(self, name) is None]
+        if missing:
+            lacks = ", ".join(missing)
+            raise ValueError(f"the outcome of item {self.item_id} is {self.state} but lacks {lacks}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrentColorization:
+    """The colorization of an item that counts in one output folder: the newest that is not superseded."""
+
+    id: int
+    run_id: int
+    item_id: int
+    state: ColorizationState
+    request_key: str | None
+    source_sha256: str | None
+    output_path: str | None
+    output_sha256: str | None
+    output_bytes: int | None
+    stage: str | None
+    error_type: str | None
+    message: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One candidate reference of a recorded colorization, with where the picture lies (`library`/`path`)."""
+
+    reference_id: int
+    library: str
+    path: str
+    sha256: str | None
+    rank: int
+    score: float
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunColorization:
+    """One colorization of a run with its item and its candidates: what a report shows."""
+
+    id: int
+    run_id: int
+    item_id: int
+    archive: str
+    path: str
+    page: int
+    kind: Kind
+    state: ColorizationState
+    request_key: str | None
+    source_sha256: str | None
+    reference_id: int | None
+    reference_library: str | None
+    reference_path: str | None
+    reference_sha256: str | None
+    reference_score: float | None
+    reference_rank: int | None
+    output_root: str
+    output_path: str | None
+    output_sha256: str | None
+    output_bytes: int | None
+    output_format: str | None
+    width: int | None
+    height: int | None
+    bit_depth: int | None
+    weights_sha256: str | None
+    index_version: str | None
+    device: str | None
+    precision: str | None
+    confidence: float | None
+    seconds: float | None
+    peak_memory_bytes: int | None
+    started_at: datetime | None
+    created_at: datetime
+    stage: str | None
+    error_type: str | None
+    message: str | None
+    superseded_at: datetime | None
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRecord:
+    """One output that should lie in its folder unaltered, with its source: what `verify` hashes again."""
+
+    colorization_id: int
+    run_id: int
+    archive: str
+    path: str
+    page: int
+    source_sha256: str | None
+    output_root: str
+    output_path: str
+    output_sha256: str
+    output_bytes: int | None
+    reference_library: str | None
+    reference_path: str | None
+    reference_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRecord:
+    """A reference picture with its embedding (float32, shape (d,)); `path` is relative to `library`.
+
+    `size_bytes` and `mtime_ns` let a later run skip the file without hashing it.
+    """
+
+    library: str
+    path: str
+    sha256: str
+    width: int
+    height: int
+    embedding_version: str
+    embedding: NDArray[np.float32]
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+    added_by_run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedReferenceRecord:
+    """A file of a reference library that could not be used; `message` is one line for people."""
+
+    library: str
+    path: str
+    error_type: str
+    message: str
+    sha256: str | None = None
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+    added_by_run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownReference:
+    """A reference that the database already has (its vector is read by `references.vectors`)."""
+
+    id: int
+    library: str
+    path: str
+    sha256: str | None
+    width: int | None
+    height: int | None
+    size_bytes: int | None
+    mtime_ns: int | None
+    state: ReferenceState
+    error_type: str | None
+    message: str | None
+    embedding_version: str | None
+    added_at: datetime
+    retired_at: datetime | None
