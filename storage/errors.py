@@ -24,8 +24,8 @@ class StorageError(Exception):
 class UnreadableImage(StorageError):  # noqa: N818 - the name is the finding: an image that cannot be read
     """A file is not an image this program can read, in whole and as it stands.
 
-    ``error_type`` is one of ``"empty"``, ``"truncated"``, ``"not_an_image"``, ``"too_large"``, ``"unsupported"``,
-    ``"unreadable"``.
+    ``error_type`` is one of ``"empty"``, ``"truncated"``, ``"not_an_image"``, ``"too_large"``,
+    ``"unsupported"``, ``"unreadable"``.
     """
 
     def __init__(self, message: str, error_type: str = "unreadable") -> None:
