@@ -1,1 +1,24 @@
-"""The provenance database: runs, items, references, matches, colorizations, timings and reviews."""
+"""The provenance database: what was found, matched, colorized, how long it took and what people decided.
+
+`open_database` opens it; the modules `runs`, `items`, `references`, `colorizations`, `reviews`, `audit` hold
+plain functions whose first argument is the open `Database`; the records of `records` go in and come out.
+"""
+
+from storage.database import audit, colorizations, items, references, reviews, runs
+from storage.database.connection import Database, open_database
+from storage.database.engine import sqlite_url
+from storage.database.errors import DatabaseError, SchemaError
+
+__all__ = [
+    "Database",
+    "DatabaseError",
+    "SchemaError",
+    "audit",
+    "colorizations",
+    "items",
+    "open_database",
+    "references",
+    "reviews",
+    "runs",
+    "sqlite_url",
+]

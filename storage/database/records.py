@@ -1,8 +1,8 @@
 """The plain records that go into the provenance database and come out of it.
 
-Conventions: paths are the reversible text of `storage.paths.path_to_text`; item, output and reference paths are
-relative (POSIX) to the absolute root that is named beside them; digests are lower-case hex SHA-256; times are
-timezone-aware (stored as UTC); durations are seconds; sizes are bytes.
+Conventions: paths are the reversible text of `storage.paths.path_to_text`; item, output and reference paths
+are relative (POSIX) to the absolute root that is named beside them; digests are lower-case hex SHA-256; times
+are timezone-aware (stored as UTC); durations are seconds; sizes are bytes.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ ReviewDecision = Literal["approved", "rejected"]
 class RunRecord:
     """A run at its start.
 
-    `archive`, `output_root` and `references_root` are absolute. `parameters` is everything that changes pixels
-    or choices, `library_versions` package name -> version. What is left None is filled in by `runs.start`: the
-    clock, this host, this process.
+    `archive`, `output_root` and `references_root` are absolute. `parameters` is everything that changes
+    pixels or choices, `library_versions` package name -> version. What is left None is filled in by
+    `runs.start`: the clock, this host, this process.
     """
 
     archive: str
@@ -144,9 +144,9 @@ class ItemOutcome:
     """What became of one item in a run: one `colorization` row with its `match` and `stage_timing` rows.
 
     A `done` outcome needs output_path and output_sha256, a `failed` one stage, error_type and message.
-    `request_key` is one digest over source sha256, reference choice, weights and parameters: equal key, equal
-    output. `output_path` is relative to the run's output_root. `weights_sha256`, `index_version`, `device` and
-    `precision` are the run's where they are None; `created_at` (the end) is now where it is None.
+    `request_key` is one digest over source sha256, reference choice, weights and parameters: equal key,
+    equal output. `output_path` is relative to the run's output_root. `weights_sha256`, `index_version`,
+    `device` and `precision` are the run's where they are None; `created_at` (the end) is now if None.
 
     Raises:
         ValueError: a field that the state needs is missing.

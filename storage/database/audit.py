@@ -1,0 +1,104 @@
+"""The audit views, read for the command line; outside programs read them by plain SQL."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database.connection import Database
+from storage.database.models import Colorization, Reference
+from storage.database.types import JsonObject, UtcDateTime
+
+
+def _view(name: str, columns: str, **types: Any) -> sa.TableClause:
+    return sa.table(name, *(sa.column(column, types.get(column)) for column in columns.split()))
+
+
+_TIME: Any = UtcDateTime()
+_VIEWS = {
+    "audit_run": _view(
+        "audit_run",
+        "run_id flow_run_id started_at ended_at state items done failed skipped seconds code_version"
+        " weights_sha256 parameters",
+        started_at=_TIME,
+        ended_at=_TIME,
+        parameters=JsonObject,
+    ),
+    "audit_item": _view(
+        "audit_item",
+        "run_id path kind page state reference_path reference_score reference_rank confidence output_path"
+        " source_sha256 output_sha256 reference_sha256 weights_sha256 index_version device seconds review"
+        " created_at",
+        created_at=_TIME,
+    ),
+    "audit_failure": _view("audit_failure", "run_id path stage error_type message at", at=_TIME),
+    "audit_reference": _view(
+        "audit_reference", "reference_id path sha256 times_used mean_score mean_confidence"
+    ),
+    "audit_runtime": _view("audit_runtime", "run_id stage items seconds_total seconds_median seconds_p95"),
+}
+# Newest runs first; within one, as a person looks for things.
+_ORDER = {
+    "audit_run": ("-run_id",),
+    "audit_item": ("-run_id", "path", "page"),
+    "audit_failure": ("-run_id", "path", "at"),
+    "audit_reference": ("-times_used", "path", "reference_id"),
+    "audit_runtime": ("-run_id", "-seconds_total", "stage"),
+}
+
+VIEWS = tuple(_VIEWS)
+
+
+def columns(view: str) -> list[str]:
+    """The columns of a view, in their promised order.
+
+    Raises:
+        ValueError: there is no such view.
+    """
+    return [column.name for column in _table(view).columns]
+
+
+def rows(
+    db: Database, view: str, run_id: int | None = None, limit: int | None = None
+) -> list[dict[str, object]]:
+    """The rows of a view (of one run), ordered for reading; times are aware UTC datetimes.
+
+    `audit_reference` has no run in it: with `run_id` its figures are those of this run for what it used.
+
+    Raises:
+        ValueError: there is no such view.
+    """
+    table: sa.FromClause = _table(view)
+    if run_id is not None and "run_id" not in table.columns:
+        table = _references_of_run(run_id)
+    query = sa.select(table)
+    if "run_id" in table.columns and run_id is not None:
+        query = query.where(table.columns["run_id"] == run_id)
+    for name in _ORDER[view]:
+        column = table.columns[name.removeprefix("-")]
+        query = query.order_by(column.desc() if name.startswith("-") else column)
+    query = query.limit(limit)
+    return db.run_read(lambda session: [dict(row) for row in session.execute(query).mappings()])
+
+
+def _table(view: str) -> sa.TableClause:
+    if view not in _VIEWS:
+        raise ValueError(f"there is no audit view '{view}'; there are {', '.join(_VIEWS)}")
+    return _VIEWS[view]
+
+
+def _references_of_run(run_id: int) -> sa.Subquery:
+    """`audit_reference` as one run sees it."""
+    return (
+        sa.select(
+            Reference.id.label("reference_id"),
+            Reference.path,
+            Reference.sha256,
+            sa.func.count(Colorization.id).label("times_used"),
+            sa.func.avg(Colorization.reference_score).label("mean_score"),
+            sa.func.avg(Colorization.confidence).label("mean_confidence"),
+        )
+        .join(Colorization, Colorization.reference_id == Reference.id)
+        .where(Colorization.state == "done", Colorization.run_id == run_id)
+        .group_by(Reference.id, Reference.path, Reference.sha256)
+        .subquery()
+    )

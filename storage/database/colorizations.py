@@ -1,0 +1,259 @@
+"""Colorizations: what became of each item in a run, recorded in whole batches."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from storage.database import statements
+from storage.database.connection import Database
+from storage.database.models import Colorization, Item, Match, Reference, Run, StageTiming
+from storage.database.records import (
+    Candidate,
+    CurrentColorization,
+    ItemOutcome,
+    OutputRecord,
+    RunColorization,
+)
+from storage.database.statements import chunks
+from storage.database.types import now
+
+_CURRENT = tuple(getattr(Colorization, name) for name in CurrentColorization.__dataclass_fields__)
+_PLAIN = tuple(
+    name for name in ItemOutcome.__dataclass_fields__ if name not in ("matches", "timings", "created_at")
+)
+_FROM_RUN = ("weights_sha256", "index_version", "device", "precision")
+
+
+def record(db: Database, run_id: int, outcomes: Sequence[ItemOutcome]) -> None:
+    """Record a batch in one transaction: colorizations, their candidates and timings, and the run's counts.
+
+    An outcome takes the place of what was current for its item in the run's output folder; only a `skipped`
+    one leaves an earlier `done` or `failed` in its place, which still holds. The same batch again (after a
+    crash, or a connection lost during the commit) changes nothing but times.
+
+    Raises:
+        ValueError: there is no such run.
+        DatabaseError: the database was away for longer than `open_database` was told to wait.
+    """
+    by_item = {outcome.item_id: outcome for outcome in outcomes}
+    # In a fixed order, so that two processes never wait for each other's rows.
+    ordered = [by_item[item_id] for item_id in sorted(by_item)]
+    at = now()
+
+    def work(session: Session) -> None:
+        # Batches of one run take turns here: its counts come out right, and an item given to two workers.
+        query = sa.select(Run).where(Run.id == run_id).with_for_update(key_share=True)
+        run = session.scalars(query).one_or_none()
+        if run is None:
+            raise ValueError(f"there is no run {run_id}")
+        for chunk in chunks(ordered):
+            _record_chunk(session, run, chunk, at)
+
+    if ordered:
+        db.run_write(work)
+
+
+def current(db: Database, output_root: str, archive: str) -> dict[int, CurrentColorization]:
+    """By item id: what counts in this output folder for the items of this archive, the basis of planning."""
+    query = (
+        sa.select(*_CURRENT)
+        .join(Item, Item.id == Colorization.item_id)
+        .where(
+            Item.archive == archive,
+            Colorization.output_root == output_root,
+            Colorization.superseded_at.is_(None),
+        )
+    )
+
+    def work(session: Session) -> dict[int, CurrentColorization]:
+        rows = session.execute(query.execution_options(yield_per=2000))
+        return {row.item_id: CurrentColorization(**row._mapping) for row in rows}
+
+    return db.run_read(work)
+
+
+def of_run(db: Database, run_id: int) -> list[RunColorization]:
+    """All that is recorded of a run's items, with their candidates by rank; ordered by path and page."""
+    own = [column for column in sa.inspect(Colorization).columns if column.name in _report_columns()]
+    query = (
+        sa.select(
+            *own, Item.archive, Item.path, Item.page, Item.kind, Reference.library.label("reference_library")
+        )
+        .join(Item, Item.id == Colorization.item_id)
+        .outerjoin(Reference, Reference.id == Colorization.reference_id)
+        .where(Colorization.run_id == run_id)
+        .order_by(Item.path, Item.page)
+    )
+
+    def work(session: Session) -> list[RunColorization]:
+        candidates = _candidates(session, run_id)
+        rows = session.execute(query).mappings()
+        return [RunColorization(**row, candidates=tuple(candidates[row["item_id"]])) for row in rows]
+
+    return db.run_read(work)
+
+
+def outputs(db: Database, run_id: int | None = None) -> list[OutputRecord]:
+    """The outputs (of one run) that should lie in their folders: `done`, not superseded; by folder, path."""
+    query = (
+        sa.select(
+            Colorization.id.label("colorization_id"),
+            Colorization.run_id,
+            Item.archive,
+            Item.path,
+            Item.page,
+            Colorization.source_sha256,
+            Colorization.output_root,
+            Colorization.output_path,
+            Colorization.output_sha256,
+            Colorization.output_bytes,
+            Reference.library.label("reference_library"),
+            Colorization.reference_path,
+            Colorization.reference_sha256,
+        )
+        .join(Item, Item.id == Colorization.item_id)
+        .outerjoin(Reference, Reference.id == Colorization.reference_id)
+        .where(Colorization.state == "done", Colorization.superseded_at.is_(None))
+        .order_by(Colorization.output_root, Colorization.output_path)
+    )
+    if run_id is not None:
+        query = query.where(Colorization.run_id == run_id)
+    return db.run_read(lambda session: [OutputRecord(**row) for row in session.execute(query).mappings()])
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """What is there by item id: this run's own row, and the other runs' current one in the output folder."""
+
+    own: dict[int, Any]
+    current: dict[int, Any]
+
+
+def _record_chunk(session: Session, run: Run, outcomes: list[ItemOutcome], at: datetime) -> None:
+    earlier = _earlier(session, run, [outcome.item_id for outcome in outcomes])
+    rows = []
+    replaced: list[int] = []
+    for outcome in outcomes:
+        row = _row(outcome, run, at)
+        other = earlier.current.get(outcome.item_id)
+        if other is not None and _stays(other, run, outcome):
+            row["superseded_at"] = row["created_at"]
+        elif other is not None:
+            replaced.append(other.id)
+        rows.append(row)
+    if replaced:
+        session.execute(sa.update(Colorization).where(Colorization.id.in_(replaced)).values(superseded_at=at))
+    statement = statements.upsert(session, Colorization, ("run_id", "item_id"))
+    result = session.execute(statement.returning(Colorization.item_id, Colorization.id), rows)
+    _record_details(session, run.id, outcomes, dict(result.tuples().all()), earlier)
+    _count(run, outcomes, earlier)
+
+
+def _earlier(session: Session, run: Run, item_ids: list[int]) -> _Earlier:
+    columns = (Colorization.id, Colorization.run_id, Colorization.item_id, Colorization.state)
+    own = session.execute(
+        sa.select(*columns).where(Colorization.run_id == run.id, Colorization.item_id.in_(item_ids))
+    )
+    current = session.execute(
+        sa.select(*columns).where(
+            Colorization.item_id.in_(item_ids),
+            Colorization.output_root == run.output_root,
+            Colorization.superseded_at.is_(None),
+            Colorization.run_id != run.id,
+        )
+    )
+    return _Earlier({row.item_id: row for row in own}, {row.item_id: row for row in current})
+
+
+def _stays(other: Any, run: Run, outcome: ItemOutcome) -> bool:
+    """Whether the current row of another run stays current: it is of a later run, or nothing was done now."""
+    return bool(other.run_id > run.id or (outcome.state == "skipped" and other.state != "skipped"))
+
+
+def _row(outcome: ItemOutcome, run: Run, at: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(outcome, name) for name in _PLAIN}
+    for name in _FROM_RUN:
+        if row[name] is None:
+            row[name] = getattr(run, name)
+    return row | {
+        "run_id": run.id,
+        "output_root": run.output_root,
+        "created_at": outcome.created_at or at,
+        "superseded_at": None,
+    }
+
+
+def _record_details(
+    session: Session, run_id: int, outcomes: list[ItemOutcome], ids: dict[int, int], earlier: _Earlier
+) -> None:
+    if earlier.own:
+        session.execute(sa.delete(Match).where(Match.run_id == run_id, Match.item_id.in_(earlier.own)))
+        old = [row.id for row in earlier.own.values()]
+        session.execute(sa.delete(StageTiming).where(StageTiming.colorization_id.in_(old)))
+    matches = [
+        {
+            "run_id": run_id,
+            "item_id": outcome.item_id,
+            "reference_id": match.reference_id,
+            "rank": match.rank,
+            "score": match.score,
+            "chosen": match.chosen,
+        }
+        for outcome in outcomes
+        for match in outcome.matches
+    ]
+    timings = [
+        {
+            "run_id": run_id,
+            "colorization_id": ids[outcome.item_id],
+            "stage": timing.stage,
+            "seconds": timing.seconds,
+            "items": timing.items,
+        }
+        for outcome in outcomes
+        for timing in outcome.timings
+    ]
+    statements.insert(session, Match, matches)
+    statements.insert(session, StageTiming, timings)
+
+
+def _count(run: Run, outcomes: list[ItemOutcome], earlier: _Earlier) -> None:
+    """Let the run's counts grow by what is new in this batch."""
+    for outcome in outcomes:
+        before = earlier.own.get(outcome.item_id)
+        if before is not None:
+            setattr(run, before.state, getattr(run, before.state) - 1)
+        setattr(run, outcome.state, getattr(run, outcome.state) + 1)
+    run.items = max(run.items, run.done + run.failed + run.skipped)
+
+
+def _report_columns() -> set[str]:
+    return set(RunColorization.__dataclass_fields__)
+
+
+def _candidates(session: Session, run_id: int) -> defaultdict[int, list[Candidate]]:
+    query = (
+        sa.select(
+            Match.item_id,
+            Match.reference_id,
+            Reference.library,
+            Reference.path,
+            Reference.sha256,
+            Match.rank,
+            Match.score,
+            Match.chosen,
+        )
+        .join(Reference, Reference.id == Match.reference_id)
+        .where(Match.run_id == run_id)
+        .order_by(Match.item_id, Match.rank)
+    )
+    found: defaultdict[int, list[Candidate]] = defaultdict(list)
+    for row in session.execute(query).mappings():
+        values: dict[str, Any] = dict(row)
+        found[values.pop("item_id")].append(Candidate(**values))
+    return found

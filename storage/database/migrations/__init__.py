@@ -1,0 +1,1 @@
+"""Alembic's script directory; `storage.database.schema` runs it from code."""

@@ -1,0 +1,278 @@
+"""The tables. Anything that an auditor asks for is a column; only open-ended mappings are JSON.
+
+`item` what was found in archives; `reference` the colour pictures; `run` one pass over an archive; `match`
+the candidates of each item; `colorization` what became of each item in a run; `stage_timing` where the time
+went; `review` what people decided. The views for auditors are in `migrations`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from storage.database.types import Id, JsonObject, MessageText, UtcDateTime
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
+        int: sa.BigInteger,
+        str: sa.Text,
+        float: sa.Double,
+        datetime: UtcDateTime,
+    }
+
+
+def _one_of(column: str, values: tuple[str, ...], name: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
+
+
+class Item(Base):
+    """A photograph, a page of a multi-page file or a film, at `archive`/`path`; facts as last seen."""
+
+    __tablename__ = "item"
+    __table_args__ = (
+        sa.UniqueConstraint("archive", "path", "page"),
+        _one_of("kind", ("photograph", "page", "film"), "kind"),
+        sa.CheckConstraint("page >= 1", name="page"),
+        sa.Index(None, "sha256"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    archive: Mapped[str]
+    path: Mapped[str]
+    page: Mapped[int] = mapped_column(server_default="1")
+    kind: Mapped[str]
+    format: Mapped[str | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    channels: Mapped[int | None]
+    bit_depth: Mapped[int | None]
+    size_bytes: Mapped[int]
+    mtime_ns: Mapped[int]
+    sha256: Mapped[str | None]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+
+
+class Run(Base):
+    """One pass over an archive into an output folder; the counts grow while it runs."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        _one_of(
+            "state",
+            ("running", "completed", "completed_with_failures", "interrupted", "crashed", "failed"),
+            "state",
+        ),
+        sa.CheckConstraint("(state = 'running') = (ended_at IS NULL)", name="ended"),
+        sa.Index(None, "flow_run_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    flow_run_id: Mapped[str | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    seconds: Mapped[float | None]
+    state: Mapped[str]
+    archive: Mapped[str]
+    output_root: Mapped[str]
+    references_root: Mapped[str]
+    items: Mapped[int] = mapped_column(server_default="0")
+    done: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")
+    skipped: Mapped[int] = mapped_column(server_default="0")
+    code_version: Mapped[str]
+    weights_sha256: Mapped[str]
+    index_version: Mapped[str | None]
+    device: Mapped[str]
+    precision: Mapped[str]
+    hostname: Mapped[str]
+    pid: Mapped[int]
+    library_versions: Mapped[Mapping[str, Any]] = mapped_column(JsonObject)
+    parameters: Mapped[Mapping[str, Any]] = mapped_column(JsonObject)
+    message: Mapped[str | None] = mapped_column(MessageText)
+
+
+class Reference(Base):
+    """A colour picture with given content at `library`/`path`.
+
+    If the file changes, its row is retired and a new one made, so that what was once matched can always be
+    named by its digest. `embedding` is little-endian float32.
+    """
+
+    __tablename__ = "reference"
+    __table_args__ = (
+        _one_of("state", ("active", "retired", "failed"), "state"),
+        sa.CheckConstraint(
+            "state <> 'active' OR "
+            "(sha256 IS NOT NULL AND embedding IS NOT NULL AND embedding_version IS NOT NULL)",
+            name="active_complete",
+        ),
+        sa.Index(
+            "uq_reference_library_path_live",
+            "library",
+            "path",
+            unique=True,
+            sqlite_where=sa.text("state <> 'retired'"),
+            postgresql_where=sa.text("state <> 'retired'"),
+        ),
+        sa.Index(None, "library", "path"),
+        sa.Index(None, "sha256"),
+        sa.Index(None, "added_by_run_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    library: Mapped[str]
+    path: Mapped[str]
+    sha256: Mapped[str | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    size_bytes: Mapped[int | None]
+    mtime_ns: Mapped[int | None]
+    state: Mapped[str]
+    error_type: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(MessageText)
+    embedding_version: Mapped[str | None]
+    embedding: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    added_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+    added_by_run_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("run.id"))
+
+
+class Match(Base):
+    """One candidate reference for an item in a run, `rank` from 1."""
+
+    __tablename__ = "match"
+    __table_args__ = (
+        sa.UniqueConstraint("run_id", "item_id", "rank"),
+        sa.Index(None, "item_id"),
+        sa.Index(None, "reference_id"),
+        sa.CheckConstraint("rank >= 1", name="rank"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("run.id"))
+    item_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("item.id"))
+    reference_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("reference.id"))
+    rank: Mapped[int]
+    score: Mapped[float]
+    chosen: Mapped[bool]
+
+
+class Colorization(Base):
+    """What became of an item in a run.
+
+    For an item and an output folder at most one row is current (`superseded_at` is NULL): the one whose
+    output lies in the folder. Digests and paths of source and reference are copied, as they may change later.
+    """
+
+    __tablename__ = "colorization"
+    __table_args__ = (
+        sa.UniqueConstraint("run_id", "item_id"),
+        _one_of("state", ("done", "failed", "skipped"), "state"),
+        sa.CheckConstraint(
+            "state <> 'done' OR (output_path IS NOT NULL AND output_sha256 IS NOT NULL)",
+            name="done_has_output",
+        ),
+        sa.CheckConstraint(
+            "state <> 'failed' OR (stage IS NOT NULL AND error_type IS NOT NULL AND message IS NOT NULL)",
+            name="failed_has_reason",
+        ),
+        sa.Index(
+            "uq_colorization_item_id_output_root_current",
+            "item_id",
+            "output_root",
+            unique=True,
+            sqlite_where=sa.text("superseded_at IS NULL"),
+            postgresql_where=sa.text("superseded_at IS NULL"),
+        ),
+        sa.Index(None, "item_id"),
+        # audit_reference reads this index alone, audit_failure of one run only its failures.
+        sa.Index("ix_colorization_reference_id", "reference_id", "state", "reference_score", "confidence"),
+        sa.Index(
+            "ix_colorization_run_id_failed",
+            "run_id",
+            sqlite_where=sa.text("state = 'failed'"),
+            postgresql_where=sa.text("state = 'failed'"),
+        ),
+        sa.Index(None, "output_sha256"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("run.id"))
+    item_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("item.id"))
+    reference_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("reference.id"))
+    state: Mapped[str]
+    request_key: Mapped[str | None]
+    source_sha256: Mapped[str | None]
+    reference_path: Mapped[str | None]
+    reference_sha256: Mapped[str | None]
+    reference_score: Mapped[float | None]
+    reference_rank: Mapped[int | None]
+    output_root: Mapped[str]
+    output_path: Mapped[str | None]
+    output_sha256: Mapped[str | None]
+    output_bytes: Mapped[int | None]
+    output_format: Mapped[str | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    bit_depth: Mapped[int | None]
+    weights_sha256: Mapped[str]
+    index_version: Mapped[str | None]
+    device: Mapped[str]
+    precision: Mapped[str]
+    confidence: Mapped[float | None]
+    seconds: Mapped[float | None]
+    peak_memory_bytes: Mapped[int | None]
+    started_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    stage: Mapped[str | None]
+    error_type: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(MessageText)
+    superseded_at: Mapped[datetime | None]
+
+
+class StageTiming(Base):
+    """Seconds of one stage for `items` items together; without a colorization it belongs to the whole run."""
+
+    __tablename__ = "stage_timing"
+    __table_args__ = (
+        sa.CheckConstraint("items >= 0", name="items"),
+        sa.Index(None, "run_id", "stage"),
+        sa.Index(None, "colorization_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("run.id"))
+    colorization_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("colorization.id"))
+    stage: Mapped[str]
+    seconds: Mapped[float]
+    items: Mapped[int] = mapped_column(server_default="1")
+
+
+class Review(Base):
+    """A person's decision on a colorization; the latest counts, all are kept."""
+
+    __tablename__ = "review"
+    __table_args__ = (
+        _one_of("decision", ("approved", "rejected"), "decision"),
+        sa.Index(None, "colorization_id", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    colorization_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("colorization.id"))
+    decision: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(MessageText)
+    reviewer: Mapped[str]
+    at: Mapped[datetime]

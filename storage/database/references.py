@@ -1,0 +1,253 @@
+"""References: the colour pictures of libraries, with their embeddings."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from storage.database.connection import Database
+from storage.database.models import Reference
+from storage.database.records import FailedReferenceRecord, KnownReference, ReferenceRecord
+from storage.database.statements import chunks, take_turns
+from storage.database.types import now
+
+_KNOWN = tuple(getattr(Reference, name) for name in KnownReference.__dataclass_fields__)
+_LIVE = Reference.state != "retired"
+
+
+def known(db: Database, library: str, *, retired: bool = False) -> dict[str, KnownReference]:
+    """What is known of a library, by path: active and failed files; with `retired` the retired too."""
+    query = sa.select(*_KNOWN).where(Reference.library == library)
+    # Later rows of a path win: live ones are ordered behind retired ones.
+    query = query.order_by(_LIVE, Reference.id) if retired else query.where(_LIVE)
+    return {reference.path: reference for reference in _read(db, query)}
+
+
+def get(db: Database, reference_ids: Iterable[int]) -> dict[int, KnownReference]:
+    """The references with these ids, retired ones too."""
+    ids = sorted(set(reference_ids))
+
+    def work(session: Session) -> dict[int, KnownReference]:
+        found: dict[int, KnownReference] = {}
+        for chunk in chunks(ids):
+            rows = session.execute(sa.select(*_KNOWN).where(Reference.id.in_(chunk))).mappings()
+            found.update((row["id"], KnownReference(**row)) for row in rows)
+        return found
+
+    return db.run_read(work)
+
+
+def upsert(db: Database, records: Sequence[ReferenceRecord]) -> dict[str, int]:
+    """Record references of one library as active; their ids by path. One transaction.
+
+    A file known with the same content keeps its id (also one that was retired); its embedding may be newer. A
+    file whose content changed gets a new id, and what was there under its path is retired.
+
+    Raises:
+        ValueError: the records are of several libraries.
+    """
+    rows = {
+        record.path: _row(
+            record, embedding=to_blob(record.embedding), embedding_version=record.embedding_version
+        )
+        | {"state": "active", "width": record.width, "height": record.height}
+        for record in records
+    }
+    return _record(db, records, rows, lambda old, row: old.error_type is None and old.sha256 == row["sha256"])
+
+
+def record_failed(db: Database, records: Sequence[FailedReferenceRecord]) -> dict[str, int]:
+    """Record files of one library that cannot be used; their ids by path. What was there before is retired.
+
+    Raises:
+        ValueError: the records are of several libraries.
+    """
+    rows = {
+        record.path: _row(record, error_type=record.error_type, message=record.message) | {"state": "failed"}
+        for record in records
+    }
+
+    def same(old: Reference, row: dict[str, Any]) -> bool:
+        return old.error_type is not None and old.added_by_run_id == row["added_by_run_id"]
+
+    return _record(db, records, rows, same)
+
+
+def retire(db: Database, reference_ids: Iterable[int]) -> int:
+    """Take references out of use; what they were used for stays on record. How many were in use."""
+    ids = sorted(set(reference_ids))
+
+    def work(session: Session) -> int:
+        return sum(_retire(session, chunk) for chunk in chunks(ids))
+
+    return db.run_write(work)
+
+
+def restore(db: Database, reference_ids: Iterable[int]) -> int:
+    """Take retired references into use again; how many could be.
+
+    Left out are files that never were usable, and those whose place a later version of the file has taken.
+    """
+    ids = sorted(set(reference_ids))
+
+    def work(session: Session) -> int:
+        take_turns(session, "reference")
+        restored = 0
+        for chunk in chunks(ids):
+            wanted = session.scalars(
+                sa.select(Reference).where(
+                    Reference.id.in_(chunk), Reference.state == "retired", Reference.error_type.is_(None)
+                )
+            ).all()
+            for reference in wanted:
+                if _current(session, reference.library, [reference.path]):
+                    continue
+                reference.state, reference.retired_at = "active", None
+                session.flush()
+                restored += 1
+        return restored
+
+    return db.run_write(work)
+
+
+def vectors(
+    db: Database, embedding_version: str, library: str | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Ids (N,) and embeddings (N, d) of this version's active references (of one library), by rising id."""
+    query = (
+        sa.select(Reference.id, Reference.embedding)
+        .where(Reference.state == "active", Reference.embedding_version == embedding_version)
+        .order_by(Reference.id)
+    )
+    if library is not None:
+        query = query.where(Reference.library == library)
+    rows = db.run_read(lambda session: session.execute(query).all())
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    if not rows:
+        return ids, np.zeros((0, 0), dtype=np.float32)
+    flat = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
+    return ids, flat.reshape(len(rows), -1).astype(np.float32)
+
+
+def embeddings(
+    db: Database, sha256s: Collection[str], embedding_version: str
+) -> dict[str, NDArray[np.float32]]:
+    """Embeddings (d,) already made of pictures with these digests, wherever they lie: nothing twice."""
+
+    def work(session: Session) -> dict[str, NDArray[np.float32]]:
+        found: dict[str, NDArray[np.float32]] = {}
+        for chunk in chunks(sorted(sha256s)):
+            query = sa.select(Reference.sha256, Reference.embedding).where(
+                Reference.sha256.in_(chunk),
+                Reference.embedding_version == embedding_version,
+                Reference.embedding.is_not(None),
+            )
+            found.update(
+                (sha256, from_blob(blob)) for sha256, blob in session.execute(query) if sha256 and blob
+            )
+        return found
+
+    return db.run_read(work)
+
+
+def to_blob(embedding: NDArray[np.float32]) -> bytes:
+    """An embedding (d,) as it is stored: little-endian float32."""
+    return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
+
+
+def from_blob(blob: bytes) -> NDArray[np.float32]:
+    """The embedding (d,) that was stored."""
+    return np.frombuffer(blob, dtype="<f4").astype(np.float32)
+
+
+def _record(
+    db: Database,
+    records: Sequence[ReferenceRecord] | Sequence[FailedReferenceRecord],
+    rows: dict[str, dict[str, Any]],
+    same: Callable[[Reference, dict[str, Any]], bool],
+) -> dict[str, int]:
+    libraries = {record.library for record in records}
+    if len(libraries) > 1:
+        raise ValueError("references of one library at a time")
+    if not libraries:
+        return {}
+    (library,) = libraries
+
+    def work(session: Session) -> dict[str, int]:
+        take_turns(session, "reference")
+        ids: dict[str, int] = {}
+        for paths in chunks(sorted(rows), 500):
+            chunk = {path: rows[path] for path in paths}
+            kept, gone = _sort_out(session, library, chunk, same)
+            _retire(session, gone)
+            if kept:
+                session.execute(
+                    sa.update(Reference), [chunk[path] | {"id": id_} for path, id_ in kept.items()]
+                )
+            ids.update(kept)
+            at = now()
+            new = [row | {"added_at": at} for path, row in chunk.items() if path not in kept]
+            if new:
+                added = session.execute(sa.insert(Reference).returning(Reference.path, Reference.id), new)
+                ids.update((path, id_) for path, id_ in added)
+        return ids
+
+    return db.run_write(work)
+
+
+def _sort_out(
+    session: Session,
+    library: str,
+    rows: dict[str, dict[str, Any]],
+    same: Callable[[Reference, dict[str, Any]], bool],
+) -> tuple[dict[str, int], list[int]]:
+    """Of what is recorded under these paths: the ids to go on with, by path, and those to retire."""
+    kept: dict[str, int] = {}
+    gone: list[int] = []
+    for old in _current(session, library, list(rows), retired=True):
+        row = rows[old.path]
+        if old.path not in kept and same(old, row):
+            kept[old.path] = old.id
+            # When and by which run it was first added stays.
+            row["added_by_run_id"] = old.added_by_run_id
+        elif old.state != "retired":
+            gone.append(old.id)
+    return kept, gone
+
+
+def _current(
+    session: Session, library: str, paths: list[str], *, retired: bool = False
+) -> Sequence[Reference]:
+    """The rows under these paths without their embeddings, live ones first, then the newest."""
+    query = (
+        sa.select(Reference)
+        .options(sa.orm.defer(Reference.embedding))
+        .where(Reference.library == library, Reference.path.in_(paths))
+        .order_by(_LIVE.desc(), Reference.id.desc())
+    )
+    return session.scalars(query if retired else query.where(_LIVE)).all()
+
+
+def _retire(session: Session, ids: list[int]) -> int:
+    if not ids:
+        return 0
+    change = (
+        sa.update(Reference).where(Reference.id.in_(ids), _LIVE).values(state="retired", retired_at=now())
+    )
+    return len(session.scalars(change.returning(Reference.id)).all())
+
+
+def _row(record: ReferenceRecord | FailedReferenceRecord, **values: Any) -> dict[str, Any]:
+    """Every column that either kind of record sets: what one leaves out must be cleared by the other."""
+    row = dict.fromkeys(
+        ("width", "height", "error_type", "message", "embedding", "embedding_version", "retired_at")
+    )
+    common = ("library", "path", "sha256", "size_bytes", "mtime_ns", "added_by_run_id")
+    return row | {name: getattr(record, name) for name in common} | values
+
+
+def _read(db: Database, query: sa.Select[Any]) -> list[KnownReference]:
+    return db.run_read(lambda session: [KnownReference(**row) for row in session.execute(query).mappings()])
