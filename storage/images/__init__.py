@@ -1,0 +1,21 @@
+"""Images: masters are identified and read here, derivatives written, with all that they carry."""
+
+from storage.images.reading import MAX_PIXELS, identify, read_master
+from storage.images.records import (
+    DerivativeProvenance,
+    ImageFacts,
+    Master,
+    MasterMetadata,
+    WrittenDerivative,
+)
+
+__all__ = [
+    "MAX_PIXELS",
+    "DerivativeProvenance",
+    "ImageFacts",
+    "Master",
+    "MasterMetadata",
+    "WrittenDerivative",
+    "identify",
+    "read_master",
+]

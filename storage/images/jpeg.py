@@ -1,0 +1,193 @@
+"""JPEG (ISO/IEC 10918-1, JFIF, Exif): headers without decoding, and pixels through libjpeg-turbo."""
+
+import re
+import struct
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+from PIL import JpegImagePlugin
+
+from storage.images.exif import sane_ppi
+from storage.images.metadata import collect_metadata
+from storage.images.records import Header, MasterMetadata, Refusal, Samples
+from storage.images.source import Source
+
+_MAX_SEGMENTS = 4096
+_MAX_ICC_BYTES = 1 << 24
+_SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_FRAMES = {0xC0: "baseline", 0xC1: "sequential", 0xC2: "progressive"}
+_OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_CUT_OFF = "is cut off: the end of the picture is missing; copy it again from its source"
+
+
+@dataclass
+class _Markers:
+    """What the segments before the first scan say, and where that scan starts."""
+
+    frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, components
+    jfif_ppi: tuple[float, float] | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    icc: dict[int, bytes] = field(default_factory=dict)
+    icc_count: int = 0
+    extended_xmp: bool = False
+    scan: int = 0
+    needed: list[bytes] = field(default_factory=list)  # the segments that decoding needs
+
+
+def read_header(source: Source) -> Header:
+    """Size, depth and metadata of a JPEG; raises ``Refusal`` for what cannot be decoded here."""
+    markers = _read_markers(source)
+    return _header(markers)
+
+
+def decode(data: bytes) -> Samples:
+    """The whole picture's samples as stored; raises ``Refusal`` "truncated" if any of it is missing."""
+    markers = _read_markers(Source(data))
+    header = _header(markers)
+    assert markers.frame is not None
+    end = _SCAN_END.search(data, markers.scan)
+    if end is None:
+        raise Refusal(_CUT_OFF, "truncated")
+    if data[end.end() - 1] == 0xD9 and markers.frame[0] != 0xC2:
+        # One scan only. libjpeg pads a scan that stops early with grey and says nothing; kept from seeing the
+        # end mark, it runs out of bytes instead, and that is an error. It looks up to 8 bytes ahead.
+        scans = data[markers.scan : end.start()] + bytes(8)
+    else:
+        if data.find(b"\xff\xd9", end.start()) < 0:
+            raise Refusal(_CUT_OFF, "truncated")
+        scans = data[markers.scan :]
+    # Only what decoding needs: hostile or damaged metadata never reach the decoder.
+    reduced = b"".join([b"\xff\xd8", *markers.needed, scans])
+    try:
+        image = JpegImagePlugin.JpegImageFile(BytesIO(reduced))
+        image.load()
+    except OSError as error:
+        if "truncated" in str(error):
+            raise Refusal(_CUT_OFF, "truncated") from error
+        raise
+    samples = np.asarray(image)
+    if samples.shape[:2] != (header.height, header.width):
+        raise Refusal("has a damaged JPEG header", "unreadable")
+    if image.mode == "L":
+        return Samples(samples, "grey")
+    return Samples(samples, "cmyk" if image.mode == "CMYK" else "rgb")
+
+
+def frame_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG stream, as the tiles of a TIFF contain them."""
+    header = _header(_read_markers(Source(data)))
+    return header.width, header.height
+
+
+def ends_properly(data: bytes) -> bool:
+    """Whether a JPEG stream has its end mark, after which only filling may follow."""
+    return data.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
+def _header(markers: _Markers) -> Header:
+    assert markers.frame is not None
+    marker, bits, height, width, components = markers.frame
+    if marker not in _FRAMES or bits != 8 or components not in (1, 3, 4):
+        raise Refusal(
+            f"is an unusual kind of JPEG ({bits} bits, {components} channels) that is not read here; "
+            "convert it to TIFF",
+            "unsupported",
+        )
+    if not width or not height:
+        raise Refusal("has a damaged JPEG header: it gives no size", "unreadable")
+    return Header("jpeg", width, height, components, 8, 1, _metadata(markers))
+
+
+def _metadata(markers: _Markers) -> MasterMetadata:
+    notes: tuple[str, ...] = ()
+    icc = None
+    if markers.icc:
+        if len(markers.icc) == markers.icc_count == max(markers.icc):
+            icc = b"".join(markers.icc[number] for number in sorted(markers.icc))
+        else:
+            notes += ("its colour profile is incomplete and was left out of account",)
+    if markers.extended_xmp:
+        notes += ("the extended part of its XMP was left out of account",)
+    return collect_metadata(
+        exif_block=markers.exif,
+        xmp=markers.xmp,
+        icc=icc,
+        iptc=markers.iptc,
+        ppi=markers.jfif_ppi,
+        notes=notes,
+    )
+
+
+def _read_markers(source: Source) -> _Markers:
+    markers = _Markers()
+    position = 2
+    for _ in range(_MAX_SEGMENTS):
+        start = source.read(position, 2)
+        if start == b"\xff\xff":  # filling
+            position += 1
+            continue
+        marker = start[1]
+        if start[0] != 0xFF or marker in (0x00, 0xD8, 0xD9):
+            raise Refusal("is damaged: its JPEG segments do not follow each other", "unreadable")
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
+            position += 2
+            continue
+        length = struct.unpack(">H", source.read(position + 2, 2))[0]
+        if length < 2:
+            raise Refusal("is damaged: its JPEG segments do not follow each other", "unreadable")
+        body = source.read(position + 4, length - 2)
+        _note_segment(markers, marker, body)
+        if not 0xE1 <= marker <= 0xFE or marker == 0xEE:
+            markers.needed.append(start + struct.pack(">H", length) + body)
+        position += 2 + length
+        if marker == 0xDA:
+            if markers.frame is None:
+                raise Refusal("is damaged: it has no JPEG frame header", "unreadable")
+            markers.scan = position
+            return markers
+    raise Refusal("is damaged: it has too many JPEG segments", "unreadable")
+
+
+def _note_segment(markers: _Markers, marker: int, body: bytes) -> None:
+    if marker in _FRAMES or marker in _OTHER_FRAMES:
+        if len(body) < 6 or markers.frame is not None:
+            raise Refusal("has a damaged JPEG header", "unreadable")
+        bits, height, width, components = struct.unpack_from(">BHHB", body)
+        markers.frame = (marker, bits, height, width, components)
+    elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
+        unit, across, down = struct.unpack_from(">BHH", body, 7)
+        factor = {1: 1.0, 2: 2.54}.get(unit)
+        markers.jfif_ppi = sane_ppi(across * factor, down * factor) if factor else None
+    elif marker == 0xE1 and body.startswith(b"Exif\0") and markers.exif is None:
+        markers.exif = body[6:]
+    elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+        markers.xmp = body[29:]
+    elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xmp/extension/\0"):
+        markers.extended_xmp = True
+    elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
+        if len(body) - 14 + sum(map(len, markers.icc.values())) <= _MAX_ICC_BYTES:
+            markers.icc[body[12]] = body[14:]
+            markers.icc_count = body[13]
+    elif marker == 0xED and body.startswith(b"Photoshop 3.0\0"):
+        markers.iptc = iptc_of_photoshop(body[14:]) or markers.iptc
+
+
+def iptc_of_photoshop(resources: bytes) -> bytes | None:
+    """The IPTC-IIM block (resource 0x0404) among Photoshop's image resources, or None."""
+    position = 0
+    while position + 12 <= len(resources) and resources[position : position + 4] == b"8BIM":
+        identifier = struct.unpack_from(">H", resources, position + 4)[0]
+        name_bytes = resources[position + 6] + 1
+        position += 6 + name_bytes + name_bytes % 2
+        if position + 4 > len(resources):
+            return None
+        length = struct.unpack_from(">I", resources, position)[0]
+        position += 4
+        if identifier == 0x0404:
+            block = resources[position : position + length]
+            return block if len(block) == length and block.startswith(b"\x1c") else None
+        position += length + length % 2
+    return None

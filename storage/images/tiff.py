@@ -1,0 +1,244 @@
+"""TIFF 6.0 and BigTIFF: which page is the picture, how its samples are stored, what its tags say."""
+
+from dataclasses import dataclass, field
+
+from storage.images.exif import build_exif, read_exif, sane_ppi
+from storage.images.ifd import (
+    Directory,
+    Layout,
+    little_endian,
+    numbers,
+    read_chain,
+    read_layout,
+)
+from storage.images.jpeg import iptc_of_photoshop
+from storage.images.metadata import collect_metadata
+from storage.images.records import Header, MasterMetadata, Refusal
+from storage.images.source import Source
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
+RAW, CCITT_RLE, CCITT_T4, CCITT_T6, LZW, JPEG, DEFLATE = 1, 2, 3, 4, 5, 7, 8
+PACKBITS, OLD_DEFLATE = 32773, 32946
+FAX = frozenset({CCITT_RLE, CCITT_T4, CCITT_T6})
+_COMPRESSIONS = frozenset({RAW, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE}) | FAX
+_COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, SEPARATED: 4, YCBCR: 3}
+_BEST_RATIO = {LZW: 4096, DEFLATE: 1040, OLD_DEFLATE: 1040, PACKBITS: 65, RAW: 1}
+"""How far each compression can shrink data at the utmost; none is known for CCITT and JPEG."""
+_MAX_METADATA_BYTES = 1 << 24
+_SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the samples of a page lie in the file; sizes in pixels, ``planes`` is 1 if interleaved."""
+
+    layout: Layout
+    width: int
+    height: int
+    bits: int
+    samples: int
+    photometric: int
+    compression: int
+    predictor: int
+    planes: int
+    fill_order: int
+    block_width: int
+    block_height: int
+    tiled: bool
+    offsets: tuple[int, ...]
+    counts: tuple[int, ...]
+    extra_samples: tuple[int, ...] = ()
+    t4_options: int = 0
+    jpeg_tables: bytes | None = None
+    palette: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def colours(self) -> int:
+        """Samples a pixel that are colour and not alpha."""
+        return _COLOURS[self.photometric]
+
+
+def read_header(source: Source) -> Header:
+    """Size, depth, number of pages and metadata of the first page; raises ``Refusal`` for odd kinds."""
+    layout, first, pages = _pages(source)
+    storage = read_storage(source, layout, pages[0])
+    stored = storage.width * storage.height * storage.samples * storage.bits // 8
+    ratio = _BEST_RATIO.get(storage.compression)
+    return Header(
+        "tiff",
+        storage.width,
+        storage.height,
+        3 if storage.photometric == PALETTE else storage.colours,
+        16 if storage.bits == 16 else 8,
+        len(pages),
+        _metadata(source, layout, pages[0], first),
+        pixel_bytes=sum(storage.counts),
+        least_bytes=stored // ratio if ratio else 0,
+    )
+
+
+def read_first_storage(source: Source) -> Storage:
+    """How the first page is stored; raises ``Refusal`` if there is more than one."""
+    layout, _, pages = _pages(source)
+    if len(pages) > 1:
+        raise Refusal(
+            f"has {len(pages)} pages; multi-page TIFF files are not handled yet; save each page as a file",
+            "unsupported",
+        )
+    return read_storage(source, layout, pages[0])
+
+
+def read_storage(source: Source, layout: Layout, page: Directory) -> Storage:
+    """How a page is stored, checked against what is read here and against the length of the file."""
+    tags = _Tags(source, layout, page)
+    width, height = tags.one(256), tags.one(257)
+    samples = tags.one(277, 1)
+    depths = set(tags.many(258, (1,)))
+    photometric = tags.one(262, BLACK_IS_ZERO)
+    compression = tags.one(259, RAW)
+    if not width or not height or len(depths) != 1:
+        raise Refusal("has a damaged TIFF header", "unreadable")
+    bits = depths.pop()
+    tiled = 322 in page.entries
+    block_width = tags.one(322) if tiled else width
+    block_height = tags.one(323) if tiled else min(tags.one(278, height) or height, height)
+    planes = samples if tags.one(284, 1) == 2 else 1
+    storage = Storage(
+        layout=layout,
+        width=width,
+        height=height,
+        bits=bits,
+        samples=samples,
+        photometric=photometric,
+        compression=compression,
+        predictor=tags.one(317, 1),
+        planes=planes,
+        fill_order=tags.one(266, 1),
+        block_width=block_width,
+        block_height=block_height,
+        tiled=tiled,
+        offsets=tags.many(324 if tiled else 273, ()),
+        counts=tags.many(325 if tiled else 279, ()),
+        extra_samples=tags.many(338, ()),
+        t4_options=tags.one(292, 0),
+        jpeg_tables=tags.raw(347),
+        palette=tags.many(320, ()),
+    )
+    _refuse_unsupported(storage, tags)
+    _check_blocks(storage, source)
+    return storage
+
+
+class _Tags:
+    """The values of one directory's tags."""
+
+    def __init__(self, source: Source, layout: Layout, page: Directory) -> None:
+        self._source, self._layout, self._page = source, layout, page
+
+    def many(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+        entry = self._page.entries.get(tag)
+        if entry is None:
+            return default
+        return tuple(int(value) for value in numbers(self._source, self._layout, entry))
+
+    def one(self, tag: int, default: int = 0) -> int:
+        values = self.many(tag, ())
+        return values[0] if values else default
+
+    def raw(self, tag: int) -> bytes | None:
+        entry = self._page.entries.get(tag)
+        if entry is None or not 0 < entry.size <= _MAX_METADATA_BYTES:
+            return None
+        return little_endian(self._source, self._layout, entry)
+
+    def ppi(self) -> tuple[float, float] | None:
+        found = []
+        for tag in (282, 283):
+            entry = self._page.entries.get(tag)
+            if entry is None or entry.count != 1:
+                return None
+            found.append(numbers(self._source, self._layout, entry)[0])
+        factor = {2: 1.0, 3: 2.54}.get(self.one(296, 2))
+        return sane_ppi(found[0] * factor, found[1] * factor) if factor else None
+
+
+def _pages(source: Source) -> tuple[Layout, int, list[Directory]]:
+    """Layout, first directory's offset, and the directories that are pages: thumbnails are not."""
+    layout, first = read_layout(source)
+    directories = list(read_chain(source, layout, first))
+    if not directories:
+        raise Refusal("has a damaged TIFF header", "unreadable")
+    pages = [page for page in directories if not _Tags(source, layout, page).one(_SUBFILE) & 1]
+    if directories[0] not in pages:
+        # The picture itself lies below: so do camera raw files, and their preview is not the master.
+        raise Refusal("is a camera's raw file, which is not read here; develop it to TIFF", "unsupported")
+    return layout, first, pages
+
+
+def _refuse_unsupported(storage: Storage, tags: _Tags) -> None:
+    def refuse(what: str) -> None:
+        raise Refusal(f"is a TIFF {what}, which is not read here; save it as plain TIFF", "unsupported")
+
+    if tags.raw(_DNG_VERSION) is not None or storage.photometric in (32803, 34892):
+        raise Refusal("is a camera's raw file, which is not read here; develop it to TIFF", "unsupported")
+    if storage.photometric not in _COLOURS:
+        refuse(f"in an unusual colour space (photometric {storage.photometric})")
+    if storage.compression not in _COMPRESSIONS:
+        refuse(f"with an unusual compression (number {storage.compression})")
+    if set(tags.many(339, (1,))) != {1}:
+        refuse("of floating-point or signed numbers")
+    if storage.bits not in ((1, 2, 4, 8, 16) if storage.colours == 1 and storage.samples == 1 else (8, 16)):
+        refuse(f"with {storage.bits} bits a sample")
+    if not storage.colours <= storage.samples <= 16:
+        refuse(f"with {storage.samples} samples a pixel")
+    if storage.photometric == SEPARATED and tags.one(332, 1) != 1:
+        refuse("with inks other than cyan, magenta, yellow and black")
+    if storage.photometric == YCBCR and (storage.compression != JPEG or storage.planes != 1):
+        refuse("with separated brightness and colour (YCbCr)")
+    if storage.predictor not in (1, 2) or (storage.predictor == 2 and storage.bits < 8):
+        refuse(f"with an unusual predictor (number {storage.predictor})")
+    if storage.compression == JPEG and (storage.bits != 8 or storage.samples not in (1, 3, 4)):
+        refuse("with an unusual kind of JPEG compression")
+    if storage.compression in FAX and (storage.bits, storage.samples) != (1, 1):
+        refuse("with fax compression of grey or colour")
+    if storage.photometric == PALETTE and (
+        storage.bits > 8 or storage.samples != 1 or len(storage.palette) != 3 << storage.bits
+    ):
+        refuse("with an unusual palette")
+
+
+def _check_blocks(storage: Storage, source: Source) -> None:
+    """Refuse a page whose strips or tiles are absurd, missing or beyond the end of the file."""
+    area = storage.width * storage.height
+    if not storage.block_width or not storage.block_height:
+        raise Refusal("has a damaged TIFF header", "unreadable")
+    if storage.block_width * storage.block_height > 4 * area + (1 << 21):
+        raise Refusal("has a damaged TIFF header: its tiles are absurdly large", "unreadable")
+    across = -(-storage.width // storage.block_width)
+    down = -(-storage.height // storage.block_height)
+    needed = across * down * storage.planes
+    if len(storage.offsets) < needed or len(storage.counts) < needed:
+        raise Refusal("is cut off or damaged: its list of strips is incomplete", "truncated")
+    for number, (offset, count) in enumerate(
+        zip(storage.offsets[:needed], storage.counts[:needed], strict=True)
+    ):
+        if not offset or not count or offset + count > source.size:
+            raise Refusal(
+                f"is cut off: part {number + 1} of {needed} of the picture is missing; "
+                "copy it again from its source",
+                "truncated",
+            )
+
+
+def _metadata(source: Source, layout: Layout, page: Directory, first: int) -> MasterMetadata:
+    tags = _Tags(source, layout, page)
+    iptc = tags.raw(33723)
+    if iptc is None or not iptc.startswith(b"\x1c"):
+        iptc = iptc_of_photoshop(tags.raw(34377) or b"")
+    return collect_metadata(
+        exif_block=build_exif(read_exif(source, layout, first)),
+        xmp=tags.raw(700),
+        iptc=iptc,
+        icc=tags.raw(34675),
+        ppi=tags.ppi(),
+    )
