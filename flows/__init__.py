@@ -1,0 +1,1 @@
+"""What happens in which order: settings, command line, the archive run, progress and report."""

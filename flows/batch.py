@@ -1,0 +1,330 @@
+"""One batch: read the masters, find their references, colorize, write the copies, record what became of each.
+
+Plain functions of a process: no Prefect here. A bad item becomes a failed outcome; only what concerns all items (disk,
+database, an interruption) leaves as an exception, after everything that was finished has been recorded.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from flows.engine import Engine, is_out_of_memory
+from flows.failures import ItemFailure, describe_failure
+from flows.planning import PendingItem, cut_into_chunks
+from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
+from flows.run_record import file_provenance
+from flows.stopwatch import Stopwatch, peak_memory_bytes
+from storage.database.records import ItemOutcome, MatchRecord, StageTiming
+from storage.images import Master, WrittenDerivative, read_master, write_derivative
+from storage.paths import text_to_path
+
+if TYPE_CHECKING:  # see flows.engine
+    from retrieval import Match, Reference, ReferenceLibrary
+    from sscn import ColorizationResult, Colorizer, EncodedReference
+
+RECORD_SECONDS = 10.0  # a crash loses no more work than this
+ENCODED_REFERENCES = 6  # kept for later items; some 50 MB each at 512 px
+
+Record = Callable[[Sequence[ItemOutcome]], None]
+OnOutcome = Callable[[ItemOutcome], None]
+
+
+@dataclass(slots=True)
+class _Work:
+    """One item on its way through the batch."""
+
+    item: PendingItem
+    colorizer: "Colorizer"
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    master: Master | None = None
+    matches: "Sequence[Match]" = ()
+    stage: str = "read"
+    note: str | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """Outcomes not recorded yet; written together every few seconds, and at the end."""
+
+    record: Record
+    outcomes: list[ItemOutcome] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    def add(self, outcome: ItemOutcome) -> None:
+        self.outcomes.append(outcome)
+        if time.monotonic() - self.since >= RECORD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.outcomes:
+            self.record(self.outcomes)
+        self.outcomes = []
+        self.since = time.monotonic()
+
+
+class BatchWorker:
+    """Colorizes batches of one run with one engine and one reference library.
+
+    Args:
+        archive, output: absolute folders.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        library: "ReferenceLibrary",
+        archive: Path,
+        output: Path,
+        thumbnails: ThumbnailFolder,
+    ) -> None:
+        self._engine = engine
+        self._library = library
+        self._archive = archive
+        self._output = output
+        self._thumbnails = thumbnails
+        self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()
+
+    def run(self, batch: Sequence[PendingItem], record: Record, on_outcome: OnOutcome) -> None:
+        """Bring every item of the batch to its outcome, and record them all.
+
+        Raises:
+            EnvironmentProblem: the disk is full or gone.
+            DatabaseError: the database is away.
+        """
+        group = _Group(record)
+
+        def finish(outcome: ItemOutcome) -> None:
+            group.add(outcome)
+            on_outcome(outcome)
+
+        try:
+            # the previous copy is written while the network is busy with the next picture
+            with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
+                for chunk in cut_into_chunks(batch):
+                    self._run_chunk(chunk, writer, finish)
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to report
+                group.flush()
+            raise
+        group.flush()
+
+    def _run_chunk(self, chunk: Sequence[PendingItem], writer: ThreadPoolExecutor, finish: OnOutcome) -> None:
+        works = [_Work(item, self._engine.colorizer) for item in chunk]
+        readable = []
+        for work in works:
+            failure = self._attempt(work, self._read)
+            if failure is None:
+                readable.append(work)
+            else:
+                finish(failure)
+        matched = self._search(readable, finish)
+        writing: tuple[_Work, Future[ItemOutcome]] | None = None
+        for work in _by_reference(matched):
+            try:
+                result = self._colorize(work)
+            except Exception as error:
+                finish(self._failed(work, error))
+                work.master = None
+                continue
+            if writing is not None:
+                finish(writing[1].result())
+            writing = (work, writer.submit(self._write, work, result))
+        if writing is not None:
+            finish(writing[1].result())
+
+    def _attempt(self, work: _Work, step: Callable[[_Work], None]) -> ItemOutcome | None:
+        try:
+            step(work)
+        except Exception as error:
+            return self._failed(work, error)
+        return None
+
+    def _read(self, work: _Work) -> None:
+        with work.watch.stage("read"):
+            work.master = read_master(self._archive / text_to_path(work.item.path))
+            if work.master.sha256 != work.item.sha256:
+                raise ItemFailure(
+                    "changed",
+                    f"{work.item.path} changed while the run was under way; run again to colorize it as it is now",
+                )
+
+    def _search(self, works: list[_Work], finish: OnOutcome) -> list[_Work]:
+        """Give every item its candidates; returns those that have some."""
+        matched = []
+        for work in works:
+            failure = self._attempt(work, self._search_one)
+            if failure is None:
+                matched.append(work)
+            else:
+                finish(failure)
+        return matched
+
+    def _search_one(self, work: _Work) -> None:
+        work.stage = "search"
+        with work.watch.stage("embed"):
+            vectors = self._engine.embedder.embed([_master(work).pixels])
+        with work.watch.stage("search"):
+            work.matches = self._library.search_vectors(vectors, self._engine.settings.candidates)[0]
+        if not work.matches:
+            raise ItemFailure(
+                "no_reference", f"{work.item.path}: no reference was found; add colour photographs"
+            )
+
+    def _colorize(self, work: _Work) -> "ColorizationResult":
+        try:
+            return self._colorize_at_size(work)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self._encoded.clear()
+        self._engine.free_memory()
+        try:
+            work.colorizer = self._engine.smaller
+            result = self._colorize_at_size(work)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._engine.free_memory()
+            raise ItemFailure(
+                "out_of_memory",
+                f"{work.item.path}: not enough memory, also at half the size; use a smaller --size",
+            ) from error
+        work.note = "colorized at half the size, since the memory did not suffice for the full one"
+        return result
+
+    def _colorize_at_size(self, work: _Work) -> "ColorizationResult":
+        work.stage = "reference"
+        with work.watch.stage("reference"):
+            encoded = self._encode(work.matches[0].reference, work.colorizer)
+        work.stage = "network"
+        result = work.colorizer.colorize(_master(work).pixels, encoded)
+        work.watch.add(result.seconds)
+        return result
+
+    def _encode(self, reference: "Reference", colorizer: "Colorizer") -> "EncodedReference":
+        """The reference's features; the last few are kept."""
+        key = (reference.id, id(colorizer))
+        if key not in self._encoded:
+            picture = read_master(reference.path)
+            if picture.sha256 != reference.sha256:
+                raise ItemFailure(
+                    "reference_changed",
+                    f"the reference {reference.path} changed while the run was under way; run again",
+                )
+            self._encoded[key] = colorizer.encode_reference(picture.pixels)
+            write_thumbnail(self._thumbnails.reference(reference.id), picture.pixels)
+            while len(self._encoded) > ENCODED_REFERENCES:
+                self._encoded.popitem(last=False)
+        self._encoded.move_to_end(key)
+        return self._encoded[key]
+
+    def _write(self, work: _Work, result: "ColorizationResult") -> ItemOutcome:
+        """Write copy and thumbnails (in the writer's thread); the outcome, done or failed."""
+        work.stage = "write"
+        reference = work.matches[0].reference
+        try:
+            with work.watch.stage("write"):
+                written = write_derivative(
+                    self._output / text_to_path(work.item.output_path),
+                    result.rgb,
+                    _master(work),
+                    file_provenance(reference.path, reference.sha256, work.colorizer),
+                    format=self._engine.settings.format,
+                )
+            with work.watch.stage("thumbnail"):
+                write_thumbnail(self._thumbnails.grey(work.item.item_id), _master(work).pixels)
+                write_thumbnail(self._thumbnails.colour(work.item.item_id), result.rgb)
+        except Exception as error:
+            return self._failed(work, error)
+        finally:
+            work.master = None
+        return self._done(work, result, written)
+
+    def _done(self, work: _Work, result: "ColorizationResult", written: WrittenDerivative) -> ItemOutcome:
+        best = work.matches[0]
+        return ItemOutcome(
+            **self._common(work),
+            state="done",
+            reference_id=best.reference.id,
+            reference_path=str(best.reference.path),
+            reference_sha256=best.reference.sha256,
+            reference_score=best.score,
+            reference_rank=best.rank,
+            output_path=work.item.output_path,
+            output_sha256=written.sha256,
+            output_bytes=written.size_bytes,
+            output_format=written.format,
+            width=written.width,
+            height=written.height,
+            bit_depth=written.bit_depth,
+            confidence=result.mean_confidence,
+            message=work.note,
+        )
+
+    def _failed(self, work: _Work, error: Exception) -> ItemOutcome:
+        failure = describe_failure(error, work.stage, work.item.path)
+        return ItemOutcome(
+            **self._common(work),
+            state="failed",
+            stage=failure.stage,
+            error_type=failure.error_type,
+            message=failure.message,
+        )
+
+    def _common(self, work: _Work) -> "_CommonFields":
+        return {
+            "item_id": work.item.item_id,
+            "request_key": work.item.request_key,
+            "source_sha256": work.item.sha256,
+            "index_version": self._library.index_version,
+            "started_at": work.started_at,
+            "created_at": datetime.now(UTC),
+            "seconds": work.watch.total,
+            "peak_memory_bytes": peak_memory_bytes(),
+            "timings": work.watch.timings(),
+            "matches": tuple(
+                MatchRecord(
+                    reference_id=match.reference.id,
+                    rank=match.rank,
+                    score=match.score,
+                    chosen=match.rank == 1,
+                )
+                for match in work.matches
+            ),
+        }
+
+
+class _CommonFields(TypedDict):
+    """What every outcome tells, done or failed."""
+
+    item_id: int
+    request_key: str
+    source_sha256: str
+    index_version: str
+    started_at: datetime
+    created_at: datetime
+    seconds: float
+    peak_memory_bytes: int
+    timings: tuple[StageTiming, ...]
+    matches: tuple[MatchRecord, ...]
+
+
+def _master(work: _Work) -> Master:
+    if work.master is None:
+        raise RuntimeError(f"the master of {work.item.path} is not in memory")
+    return work.master
+
+
+def _by_reference(works: Sequence[_Work]) -> list[_Work]:
+    """Items with the same best reference together, so that each reference is encoded once; else in their order."""
+    order: dict[int, int] = {}
+    for work in works:
+        order.setdefault(work.matches[0].reference.id, len(order))
+    return sorted(works, key=lambda work: order[work.matches[0].reference.id])

@@ -1,0 +1,103 @@
+"""From the shell's arguments to an exit code: every way in which a command can end."""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from flows.errors import ExitCode, FlowError, Interrupted
+
+PROGRAM = "archive-colorizer"
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and leave the process with its exit code (see `flows.errors.ExitCode`)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    raise SystemExit(run_command(given))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command; returns its exit code. Errors are one line on stderr, with a traceback after `--debug`."""
+    debug = "--debug" in arguments
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _invoke([argument for argument in arguments if argument != "--debug"])
+    except BaseException as error:
+        if debug and not isinstance(error, typer.Exit | typer.Abort):
+            traceback.print_exc()
+        code, message = explain(error)
+        if message:
+            print(f"{PROGRAM}: {message}", file=sys.stderr)
+        return int(code)
+
+
+def _invoke(arguments: list[str]) -> int:
+    from flows.cli.app import app
+
+    answer = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    sys.stdout.flush()
+    return int(answer or 0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # once is enough: a second SIGTERM must not break the clean end that the first one began
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted
+
+
+def explain(error: BaseException) -> tuple[ExitCode | int, str]:
+    """Exit code and line for people of whatever ended a command."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code, ""
+    if isinstance(error, FlowError):
+        return error.exit_code, str(error)
+    if isinstance(error, Interrupted | KeyboardInterrupt | typer.Abort):
+        return (
+            ExitCode.INTERRUPTED,
+            "stopped; what was finished is recorded, the same command goes on from there",
+        )
+    if isinstance(error, BrokenPipeError):
+        # the reader (head, less) has seen enough; keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE, ""
+    if _is_wrong_usage(error):
+        line = error.format_message().replace("\n", " ")  # type: ignore[attr-defined]
+        # typer has printed the help already where no command was given, and leaves the message empty
+        return ExitCode.USAGE, f"{line} (see {PROGRAM} --help)" if line.strip() else ""
+    if isinstance(error, SystemExit):
+        return (error.code if isinstance(error.code, int) else ExitCode.USAGE), ""
+    return _explain_environment(error)
+
+
+def _is_wrong_usage(error: BaseException) -> bool:
+    """Whether typer refused the arguments. Typer may bundle click, so its error class is found by its heirs."""
+    base = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    return isinstance(error, base)
+
+
+def _explain_environment(error: BaseException) -> tuple[ExitCode, str]:
+    from storage.errors import StorageError
+
+    if isinstance(error, StorageError):
+        return ExitCode.ENVIRONMENT, str(error.args[0])
+    if _comes_from("sscn", error) or _comes_from("retrieval", error):
+        return ExitCode.USAGE, str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = "; free some space and run again" if error.errno == errno.ENOSPC else ""
+        return ExitCode.ENVIRONMENT, f"{where}{error.strerror or error}{remedy}"
+    return (
+        ExitCode.ENVIRONMENT,
+        f"unexpected error: {error}; run again with --debug and report what it prints",
+    )
+
+
+def _comes_from(room: str, error: BaseException) -> bool:
+    """Whether the error is one of a room's own, without importing the room (and torch with it)."""
+    return type(error).__module__.partition(".")[0] == room

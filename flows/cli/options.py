@@ -1,0 +1,101 @@
+"""Options that several commands share, as annotated types. An option that is not given is None (see flows.settings)."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.listing import ListingFormat
+
+
+class OutputFormat(StrEnum):
+    """File formats of the colorized copies."""
+
+    TIFF = "tiff"
+    PNG = "png"
+
+
+class Attention(StrEnum):
+    """How the network looks up colours in the reference."""
+
+    SPARSE = "sparse"
+    DENSE = "dense"
+
+
+# what a run is asked to do; each is read from the environment by flows.settings when it is not given
+Archive = Annotated[
+    Path | None, typer.Argument(metavar="ARCHIVE", help="Folder of scanned photographs. Never written to.")
+]
+References = Annotated[
+    Path | None,
+    typer.Option("--references", metavar="DIR", help="Folder of colour photographs, or a reference library."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Folder for the colorized copies and the gallery."),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database", metavar="URL", help="Provenance database (default sqlite:///OUTPUT/provenance.db)."
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option("--size", metavar="N", help="Long side in pixels at which the network works (default 512)."),
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", metavar="N", help="Items in one batch (default 16).")
+]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default auto).")
+]
+AttentionOption = Annotated[
+    Attention | None, typer.Option("--attention", help="How colours are looked up (default sparse).")
+]
+Candidates = Annotated[
+    int | None,
+    typer.Option("--candidates", metavar="K", help="Reference candidates kept for each item (default 5)."),
+]
+Format = Annotated[
+    OutputFormat | None, typer.Option("--format", help="File format of the copies (default tiff).")
+]
+RetryFailed = Annotated[
+    bool | None, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")
+]
+DryRun = Annotated[bool | None, typer.Option("--dry-run", help="Only say what would be done.")]
+VggWeights = Annotated[
+    Path | None,
+    typer.Option(
+        "--vgg-weights", metavar="PATH", help="VGG-16 weights of your own, in torchvision's format."
+    ),
+]
+Prefect = Annotated[
+    bool | None,
+    typer.Option("--prefect/--no-prefect", help="Record the run in Prefect (default --prefect)."),
+]
+
+# where an existing database is found
+FoundOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="DIR",
+        envvar="ARCHIVE_COLORIZER_OUTPUT",
+        help="Output folder of the run (default .).",
+    ),
+]
+FoundDatabase = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        envvar="ARCHIVE_COLORIZER_DATABASE",
+        help="Provenance database (default sqlite:///OUTPUT/provenance.db).",
+    ),
+]
+Listing = Annotated[
+    ListingFormat,
+    typer.Option("--format", envvar="ARCHIVE_COLORIZER_LISTING_FORMAT", help="How the rows are printed."),
+]

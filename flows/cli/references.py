@@ -1,0 +1,129 @@
+"""`archive-colorizer references`: a reference library that runs can share."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli import options
+from flows.listing import ListingFormat
+
+if TYPE_CHECKING:
+    from retrieval import ReferenceLibrary
+
+app = typer.Typer(help="Build and search a reference library.", no_args_is_help=True)
+
+Library = Annotated[
+    Path,
+    typer.Option(
+        "--library", metavar="DIR", envvar="ARCHIVE_COLORIZER_LIBRARY", help="Folder of the library."
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")
+]
+
+
+@app.command("add")
+def add(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of colour photographs, or one photograph.")
+    ],
+    library: Library,
+    device: Device = "auto",
+) -> int:
+    """Take pictures into the library; only what is new or changed is read. Makes the library if there is none."""
+    from flows.errors import ExitCode
+    from flows.progress import shown
+    from flows.reference_index import counted
+
+    with _opened(library, device, create=True) as opened, shown(sys.stderr) as progress:
+        report = opened.add([folder], progress=counted(progress, "references"))
+    for failed in report.failed:
+        print(f"left out: {failed.message}", file=sys.stderr)
+    print(f"{report.added} added, {report.unchanged} unchanged, {len(report.failed)} left out")
+    return int(ExitCode.ITEMS_FAILED if report.failed else ExitCode.DONE)
+
+
+@app.command("list")
+def list_references(
+    library: Library, format: options.Listing = ListingFormat.TABLE, device: Device = "auto"
+) -> None:
+    """List the references."""
+    from flows.listing import print_rows
+    from storage.paths import path_to_text
+
+    with _opened(library, device) as opened:
+        rows = [
+            {
+                "id": one.id,
+                "path": path_to_text(one.path),
+                "width": one.width,
+                "height": one.height,
+                "sha256": one.sha256,
+            }
+            for one in opened.list()
+        ]
+    print_rows(rows, ("id", "path", "width", "height", "sha256"), format)
+
+
+@app.command("search")
+def search(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The photograph to find references for.")],
+    library: Library,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    format: options.Listing = ListingFormat.TABLE,
+    device: Device = "auto",
+) -> None:
+    """Find the references that resemble a photograph most."""
+    from flows.listing import print_rows
+    from storage.images import read_master
+    from storage.paths import path_to_text
+
+    pixels = read_master(image).pixels
+    with _opened(library, device) as opened:
+        rows = [
+            {
+                "rank": match.rank,
+                "score": match.score,
+                "id": match.reference.id,
+                "path": path_to_text(match.reference.path),
+                "sha256": match.reference.sha256,
+            }
+            for match in opened.search(pixels, k=k)
+        ]
+    print_rows(rows, ("rank", "score", "id", "path", "sha256"), format)
+
+
+@app.command("remove")
+def remove(
+    reference: Annotated[
+        int, typer.Argument(metavar="ID", help="The reference's id, see `references list`.")
+    ],
+    library: Library,
+    device: Device = "auto",
+) -> None:
+    """Take a reference out of the library; its file stays."""
+    with _opened(library, device) as opened:
+        opened.remove(reference)
+    print(f"reference {reference} removed from the library; the file stays where it is")
+
+
+@app.command("rebuild")
+def rebuild(library: Library, device: Device = "auto") -> None:
+    """Build the search index again from the vectors in the database."""
+    with _opened(library, device) as opened:
+        opened.rebuild()
+        print(f"index rebuilt: {opened.index_version}")
+
+
+def _opened(library: Path, device: str, *, create: bool = False) -> "ReferenceLibrary":
+    from flows.engine import resolve_device
+    from flows.errors import UsageError
+    from flows.settings import LIBRARY_DATABASE_NAME
+    from retrieval import ReferenceLibrary
+
+    if not create and not (library / LIBRARY_DATABASE_NAME).is_file():
+        raise UsageError(f"there is no reference library in {library}; `references add` makes one")
+    return ReferenceLibrary.open(library, device=resolve_device(device))

@@ -1,0 +1,27 @@
+"""`archive-colorizer run`: an archive, end to end."""
+
+from flows.cli import options
+
+
+def run(
+    archive: options.Archive = None,
+    references: options.References = None,
+    output: options.Output = None,
+    database: options.Database = None,
+    size: options.Size = None,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    attention: options.AttentionOption = None,
+    candidates: options.Candidates = None,
+    format: options.Format = None,
+    vgg_weights: options.VggWeights = None,
+    retry_failed: options.RetryFailed = None,
+    dry_run: options.DryRun = None,
+    prefect: options.Prefect = None,
+) -> int:
+    """Colorize an archive: only what is new, changed or unfinished is done."""
+    given = dict(locals())
+    from flows.launch import launch
+    from flows.settings import run_settings
+
+    return int(launch(run_settings(given)).exit_code)

@@ -1,0 +1,38 @@
+"""`archive-colorizer serve`: the run on a schedule, on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli import options
+
+
+def serve(
+    cron: Annotated[
+        str,
+        typer.Option(
+            "--cron",
+            metavar="CRON",
+            envvar="ARCHIVE_COLORIZER_CRON",
+            help='When to run, as in crontab(5): "0 2 * * *" is every night at two.',
+        ),
+    ],
+    archive: options.Archive = None,
+    references: options.References = None,
+    output: options.Output = None,
+    database: options.Database = None,
+    size: options.Size = None,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    attention: options.AttentionOption = None,
+    candidates: options.Candidates = None,
+    format: options.Format = None,
+    vgg_weights: options.VggWeights = None,
+    retry_failed: options.RetryFailed = None,
+) -> None:
+    """Colorize an archive on a schedule, until stopped. Starts a Prefect server, or uses the one of PREFECT_API_URL."""
+    given = dict(locals())
+    from flows.orchestration.schedule import serve_schedule
+    from flows.settings import run_settings
+
+    serve_schedule(run_settings(given), given["cron"])

@@ -1,0 +1,97 @@
+"""The networks in memory: the colorizer, its smaller stand-by for scarce memory, and the embedder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.errors import EnvironmentProblem
+from flows.settings import RunSettings
+
+if TYPE_CHECKING:  # torch takes seconds to import: only when a network is loaded
+    from retrieval import Embedder
+    from sscn import Colorizer
+
+SMALLEST_SIZE = 64  # pixels, long side
+
+
+def resolve_device(device: str) -> str:
+    """`auto` becomes cuda where there is one, else cpu.
+
+    Raises:
+        EnvironmentProblem: the named CUDA device is not there.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda"):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        number = int(device.partition(":")[2] or 0)
+        if number >= count:
+            found = f"this machine has {count} CUDA device(s)" if count else "this machine has no CUDA device"
+            raise EnvironmentProblem(f"the device {device} is not there: {found}; use --device cpu or auto")
+    return device
+
+
+def load_colorizer(settings: RunSettings, device: str, size: int) -> "Colorizer":
+    """The colorizer that a run's settings ask for, at `size` pixels."""
+    from sscn import Colorizer
+
+    return Colorizer.from_pretrained(
+        "default", device=device, attention=settings.attention, size=size, vgg_weights=settings.vgg_weights
+    )
+
+
+@dataclass(slots=True)
+class Engine:
+    """What a batch computes with; loaded once for a process."""
+
+    settings: RunSettings
+    device: str
+    colorizer: "Colorizer"
+    _embedder: "Embedder | None" = None
+    _smaller: "Colorizer | None" = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, settings: RunSettings) -> "Engine":
+        """Load the colorizer; the embedder follows when it is first needed."""
+        device = resolve_device(settings.device)
+        return cls(settings, device, load_colorizer(settings, device, settings.size))
+
+    @property
+    def embedder(self) -> "Embedder":
+        """Turns a picture's luminance into the vector by which references are found."""
+        if self._embedder is None:
+            from retrieval import Embedder
+
+            weights: Path | None = self.settings.vgg_weights
+            self._embedder = Embedder.from_pretrained(device=self.device, vgg_weights=weights)
+        return self._embedder
+
+    @property
+    def smaller(self) -> "Colorizer":
+        """The colorizer at half the size, for a picture that did not fit into memory."""
+        if self._smaller is None:
+            size = max(SMALLEST_SIZE, self.settings.size // 2)
+            self._smaller = load_colorizer(self.settings, self.device, size)
+        return self._smaller
+
+    def free_memory(self) -> None:
+        """Give back what the device keeps in reserve."""
+        import gc
+
+        import torch
+
+        gc.collect()
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the machine or the device had too little memory; torch says so in several ways."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

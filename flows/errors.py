@@ -1,0 +1,35 @@
+"""Exit codes, and the errors that end a command with one line for people."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the program answers to the shell."""
+
+    DONE = 0
+    USAGE = 1
+    ITEMS_FAILED = 2
+    ENVIRONMENT = 3
+    INTERRUPTED = 130
+
+
+class FlowError(Exception):
+    """An error whose first argument is one line that names the thing and the remedy."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class UsageError(FlowError):
+    """Wrong usage or settings."""
+
+    exit_code = ExitCode.USAGE
+
+
+class EnvironmentProblem(FlowError):
+    """Database, device, disk, or a lock held by another run."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class Interrupted(BaseException):
+    """SIGTERM arrived. Not an Exception, so that no handler for bad items can swallow it."""

@@ -1,0 +1,72 @@
+"""What went wrong with one item, in words for the audit; and what must end the run instead."""
+
+import errno
+from dataclasses import dataclass
+
+from flows.errors import EnvironmentProblem, FlowError
+from storage.database import DatabaseError
+from storage.errors import StorageError
+
+# nothing can be written any more: going on would only turn every further item into a failure
+_DISK_GONE = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space or ask for a larger quota",
+    errno.EROFS: "the disk is read-only; mount it writable",
+    errno.EIO: "the disk does not answer; check it",
+    errno.ESTALE: "the network share is gone; mount it again",
+}
+
+
+class ItemFailure(Exception):  # noqa: N818 - a finding about one item, not about the program
+    """One item failed in a known way; `args` are its error type (a slug) and one line for people."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(error_type, message)
+        self.error_type = error_type
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is recorded of a failed item."""
+
+    stage: str
+    error_type: str
+    message: str
+
+
+def describe_failure(error: Exception, stage: str, path: str) -> Failure:
+    """The record of an item's failure. Raises instead what is no fault of the item.
+
+    Raises:
+        FlowError, DatabaseError: as they came.
+        EnvironmentProblem: the output's disk is full, read-only or gone.
+    """
+    if isinstance(error, FlowError | DatabaseError):
+        raise error
+    if isinstance(error, ItemFailure):
+        return Failure(stage, error.error_type, error.message)
+    cause = _operating_system_cause(error)
+    if stage == "write" and cause is not None and cause.errno in _DISK_GONE:
+        raise EnvironmentProblem(
+            f"{path}: the copy cannot be written: {_DISK_GONE[cause.errno]} and run again"
+        ) from error
+    if isinstance(error, StorageError):
+        return Failure(stage, error.error_type, error.message)
+    if cause is not None:
+        what = "the copy cannot be written" if stage == "write" else "cannot be read"
+        return Failure(
+            stage, "unwritable" if stage == "write" else "unreadable", f"{path}: {what} ({cause.strerror})"
+        )
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return Failure(stage, "unexpected", f"{path} could not be colorized: {reason}")
+
+
+def _operating_system_cause(error: BaseException) -> OSError | None:
+    """The OSError behind an error, if there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno is not None:
+            return seen
+        seen = seen.__cause__
+    return None

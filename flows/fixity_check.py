@@ -1,0 +1,82 @@
+"""Verify: are masters, references and copies still the bytes that the database has on record?"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flows.progress import Progress
+from storage.database.records import OutputRecord
+from storage.fixity import sha256_file
+from storage.paths import path_to_text, text_to_path
+
+THREADS = 4  # hashing lets go of the interpreter; more threads only help on fast storage
+COLUMNS = ("what", "finding", "path", "expected_sha256", "found_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A file that is not what it was; `what` is source, output or reference, `finding` changed, missing or unreadable."""
+
+    what: str
+    finding: str
+    path: str
+    expected_sha256: str
+    found_sha256: str | None
+
+    def as_row(self) -> dict[str, object]:
+        """For a listing."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    what: str
+    path: Path
+    sha256: str
+
+
+def check_outputs(records: Sequence[OutputRecord], progress: Progress) -> tuple[list[Finding], int]:
+    """Hash every file of the records once; returns what differs, by path, and how many files were looked at."""
+    expected = sorted(
+        {one for record in records for one in _expected(record)}, key=lambda one: (one.path, one.what)
+    )
+    progress.begin(len(expected), "files")
+    findings = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for finding in pool.map(_check, expected):
+            progress.advance(failed=finding is not None)
+            if finding is not None:
+                findings.append(finding)
+    return findings, len(expected)
+
+
+def _expected(record: OutputRecord) -> list[_Expected]:
+    files = [
+        _Expected(
+            "output",
+            text_to_path(record.output_root) / text_to_path(record.output_path),
+            record.output_sha256,
+        )
+    ]
+    if record.source_sha256:
+        source = text_to_path(record.archive) / text_to_path(record.path)
+        files.append(_Expected("source", source, record.source_sha256))
+    if record.reference_library and record.reference_path and record.reference_sha256:
+        reference = text_to_path(record.reference_library) / text_to_path(record.reference_path)
+        files.append(_Expected("reference", reference, record.reference_sha256))
+    return files
+
+
+def _check(expected: _Expected) -> Finding | None:
+    found = None
+    try:
+        found = sha256_file(expected.path)
+        finding = "changed"
+    except (FileNotFoundError, NotADirectoryError):
+        finding = "missing"
+    except OSError:
+        finding = "unreadable"
+    if found == expected.sha256:
+        return None
+    return Finding(expected.what, finding, path_to_text(expected.path), expected.sha256, found)

@@ -1,0 +1,202 @@
+"""Ingest: every file of the archive becomes an item, identified and hashed once, and again only when it changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flows.errors import EnvironmentProblem
+from storage.database import Database, items
+from storage.database.records import ItemRecord, Kind, KnownItem
+from storage.errors import StorageError
+from storage.fixity import sha256_file
+from storage.images import identify
+from storage.paths import path_to_text
+from storage.walk import FoundFile, Problem, walk_archive
+
+RECORD_EVERY = 500  # items; a kill in a long first walk loses no more hashing than that
+SKIPPED_KINDS: Mapping[Kind, str] = {
+    "film": "this is a film; this version colorizes photographs only",
+    "page": "this is a document with pages; this version colorizes photographs only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedItem:
+    """One item as it lies in the archive now.
+
+    `problem` says why it cannot be colorized at all (error type, one line), `skip` why this version leaves it out.
+    """
+
+    record: ItemRecord
+    item_id: int | None = None
+    problem: tuple[str, str] | None = None
+    skip: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Path relative to the archive, as text."""
+        return self.record.path
+
+    @property
+    def is_colorizable(self) -> bool:
+        """Whether the item goes into a batch."""
+        return self.problem is None and self.skip is None
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Memory that the decoded picture takes, in bytes; 0 where the size is not known."""
+        record = self.record
+        depth = 2 if (record.bit_depth or 8) > 8 else 1
+        return (record.width or 0) * (record.height or 0) * (record.channels or 3) * depth
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """What the walk found, sorted by path. `hashed` counts the files that were new or changed."""
+
+    items: tuple[IngestedItem, ...]
+    ignored: int = 0
+    hashed: int = 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    items: list[IngestedItem] = field(default_factory=list)
+    ignored: int = 0
+    hashed: int = 0
+
+
+def ingest_archive(database: Database | None, archive: Path, *, record: bool = True) -> Ingest:
+    """Walk the archive and bring its items into the database; returns them with their ids.
+
+    Only what is new or has another size or modification time is opened and hashed. A dry run has no database where
+    there is none yet, and records nothing; what is new is then not hashed.
+
+    Raises:
+        EnvironmentProblem: the archive folder itself cannot be listed.
+    """
+    known = items.known(database, path_to_text(archive)) if database is not None else {}
+    tally = _Tally()
+    found: list[IngestedItem] = []
+    for entry in walk_archive(archive):
+        if isinstance(entry, FoundFile):
+            tally.items.append(_examine(archive, entry, known, tally, hashing=record))
+        elif isinstance(entry, Problem):
+            if not entry.relative.parts:
+                raise EnvironmentProblem(entry.message)
+            tally.items.append(_from_problem(archive, entry))
+        else:
+            tally.ignored += 1
+        if database is not None and record and len(tally.items) - len(found) >= RECORD_EVERY:
+            found += _record(database, tally.items[len(found) :], known)
+    found += (
+        _record(database, tally.items[len(found) :], known)
+        if database is not None and record
+        else tally.items
+    )
+    found.sort(key=lambda item: item.path)
+    return Ingest(tuple(found), tally.ignored, tally.hashed)
+
+
+def _examine(
+    archive: Path, found: FoundFile, known: Mapping[str, KnownItem], tally: _Tally, *, hashing: bool
+) -> IngestedItem:
+    path = path_to_text(found.relative)
+    record = ItemRecord(
+        archive=path_to_text(archive),
+        path=path,
+        kind=found.kind,
+        size_bytes=found.size_bytes,
+        mtime_ns=found.mtime_ns,
+        format=found.format,
+    )
+    skip = SKIPPED_KINDS.get(found.kind)
+    earlier = known.get(path)
+    unchanged = earlier and (earlier.size_bytes, earlier.mtime_ns) == (found.size_bytes, found.mtime_ns)
+    if earlier and unchanged and earlier.sha256 and (earlier.width or skip):
+        record = replace(
+            record,
+            format=earlier.format,
+            width=earlier.width,
+            height=earlier.height,
+            channels=earlier.channels,
+            bit_depth=earlier.bit_depth,
+            sha256=earlier.sha256,
+        )
+        return IngestedItem(record, earlier.id, skip=skip or _pages_of_known(found, record))
+    tally.hashed += 1
+    return _identify(record, found.path, skip, hashing=hashing)
+
+
+def _pages_of_known(found: FoundFile, record: ItemRecord) -> str | None:
+    # only TIFF photographs can turn out to have pages; their header is read again, which costs no decoding
+    if (record.format or "").lower() not in ("tiff", "tif", "bigtiff"):
+        return None
+    try:
+        return _too_many_pages(identify(found.path).pages)
+    except (StorageError, OSError):
+        return None  # the batch will say what is wrong with it
+
+
+def _too_many_pages(pages: int) -> str | None:
+    return f"the file holds {pages} pages; this version colorizes single photographs" if pages > 1 else None
+
+
+def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool) -> IngestedItem:
+    problem = None
+    try:
+        if hashing:
+            record = replace(record, sha256=sha256_file(file))
+        if skip is None:
+            facts = identify(file)
+            record = replace(
+                record,
+                format=facts.format,
+                width=facts.width,
+                height=facts.height,
+                channels=facts.channels,
+                bit_depth=facts.bit_depth,
+            )
+            skip = _too_many_pages(facts.pages)
+    except StorageError as error:
+        problem = (error.error_type, error.message)
+    except OSError as error:
+        problem = (
+            "unreadable",
+            f"{record.path} cannot be read ({error.strerror}); check its permissions and the disk",
+        )
+    return IngestedItem(record, problem=problem, skip=skip)
+
+
+def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
+    try:
+        status = problem.path.lstat()
+        size, modified = status.st_size, status.st_mtime_ns
+    except OSError:
+        size, modified = 0, 0
+    record = ItemRecord(
+        archive=path_to_text(archive),
+        path=path_to_text(problem.relative),
+        kind="photograph",
+        size_bytes=size,
+        mtime_ns=modified,
+    )
+    return IngestedItem(record, problem=(problem.error_type, problem.message))
+
+
+def _record(
+    database: Database, found: list[IngestedItem], known: Mapping[str, KnownItem]
+) -> list[IngestedItem]:
+    """Write what differs from the database, and give every item its id."""
+    changed = [item.record for item in found if item.item_id is None and not _same(item.record, known)]
+    ids = items.upsert(database, changed) if changed else {}
+    by_path = {path: earlier.id for path, earlier in known.items()} | {
+        path: ids[path, page] for path, page in ids
+    }
+    return [replace(item, item_id=by_path[item.path]) for item in found]
+
+
+def _same(record: ItemRecord, known: Mapping[str, KnownItem]) -> bool:
+    earlier = known.get(record.path)
+    facts = ("size_bytes", "mtime_ns", "sha256", "kind", "format", "width", "height")
+    return earlier is not None and all(getattr(earlier, name) == getattr(record, name) for name in facts)

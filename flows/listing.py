@@ -1,0 +1,70 @@
+"""Rows for people and for programs: table, JSON or CSV on a stream."""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from typing import TextIO
+
+
+class ListingFormat(StrEnum):
+    """How a listing is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, object]],
+    columns: Sequence[str],
+    form: ListingFormat,
+    stream: TextIO | None = None,
+) -> None:
+    """Print rows with the named columns, in this order. JSON is one array of objects; CSV has a header line."""
+    stream = stream or sys.stdout
+    if form is ListingFormat.JSON:
+        json.dump([{name: _plain(row.get(name)) for name in columns} for row in rows], stream, indent=2)
+        stream.write("\n")
+    elif form is ListingFormat.CSV:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_plain(row.get(name)) for name in columns] for row in rows)
+    else:
+        _print_table(rows, columns, stream)
+
+
+def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], stream: TextIO) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # a pipe has no width: lines are then as long as they need to be, so that grep and cut see whole rows
+    console = Console(file=stream, width=None if stream.isatty() else 4000)
+    table = Table(box=box.SIMPLE)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_shown(row.get(name))) for name in columns))
+    console.print(table if rows else "nothing to list", soft_wrap=not stream.isatty() and not rows)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date):  # a datetime is a date too
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool | dict | list | None) else str(value)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True)
+    text = str(_plain(value))
+    # a whole sha256 drowns a table; JSON and CSV have it in full
+    return text[:12] if len(text) == 64 and all(sign in "0123456789abcdef" for sign in text) else text

@@ -1,0 +1,1 @@
+"""Everything that knows Prefect: the server, the flow with its tasks, the schedule."""

@@ -1,0 +1,44 @@
+"""The one table and the one markdown artifact that a run leaves in Prefect."""
+
+from flows.settings import RunSettings
+from flows.summary import RunSummary
+
+FAILURES_LISTED = 50
+
+
+def table_of(summary: RunSummary) -> list[dict[str, object]]:
+    """Counts and stage medians as rows."""
+    counts: list[tuple[str, object]] = [
+        ("items", summary.items),
+        ("done", summary.done),
+        ("failed", summary.failed),
+        ("left out", summary.left_out),
+        ("done before", summary.finished_before),
+        ("seconds", round(summary.seconds, 1)),
+    ]
+    stages = [(f"median seconds {stage}", round(value, 3)) for stage, value in summary.stage_medians.items()]
+    return [{"what": name, "value": value} for name, value in [*counts, *stages]]
+
+
+def markdown_of(summary: RunSummary, settings: RunSettings) -> str:
+    """The run in words, with where its gallery lies and what failed."""
+    lines = [
+        f"# Run {summary.run_id}",
+        "",
+        f"- archive: `{settings.archive}`",
+        f"- references: `{settings.references}`",
+        f"- output: `{settings.output}`",
+        f"- gallery: `{summary.gallery}`",
+        f"- {summary.done} colorized, {len(summary.failures)} failed, {summary.left_out} left out",
+    ]
+    if summary.failures:
+        lines += ["", "| file | step | what is wrong |", "|---|---|---|"]
+        lines += [
+            f"| {_cell(item.path)} | {_cell(item.stage)} | {_cell(item.message)} |"
+            for item in summary.failures[:FAILURES_LISTED]
+        ]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

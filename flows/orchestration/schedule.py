@@ -1,0 +1,70 @@
+"""The archive run on a cron schedule, served by this machine until it is told to stop."""
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from flows.errors import UsageError
+from flows.orchestration.server import PrefectServer
+from flows.settings import RunSettings
+
+
+def serve_schedule(settings: RunSettings, cron: str) -> None:
+    """Start (or find) a Prefect server, register the schedule and do its runs, one at a time.
+
+    Returns when SIGTERM or SIGINT arrives; a run in progress and our server end with it. What that run did not
+    finish is taken up by the next.
+
+    Raises:
+        UsageError: the cron line cannot be understood.
+        EnvironmentProblem: the server does not start.
+    """
+    server = PrefectServer.start(lasting=True)
+    try:
+        server.wait()
+        from prefect import serve
+        from prefect.client.schemas.schedules import CronSchedule
+        from prefect.deployments.runner import RunnerDeployment
+        from prefect.flows import EntrypointType
+
+        from flows.orchestration.flow import colorize_archive
+
+        try:
+            schedule = CronSchedule(cron=cron, timezone=local_timezone())
+        except ValueError as error:
+            raise UsageError(
+                f'--cron: "{cron}" is no cron line; "0 2 * * *" is every night at two'
+            ) from error
+        deployment = colorize_archive.to_deployment(
+            name=deployment_name(settings),
+            schedules=[schedule],
+            parameters={"settings": settings.model_dump(mode="json")},
+            concurrency_limit=1,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        page = server.url.removesuffix("/api")
+        print(f"serving {settings.archive} at {cron!r}; see {page}", file=sys.stderr, flush=True)
+        serve(cast(RunnerDeployment, deployment), print_starting_message=False, limit=1)
+    finally:
+        server.stop()
+
+
+def deployment_name(settings: RunSettings) -> str:
+    """A name for the schedule of this output folder: the same at every start, without signs Prefect refuses."""
+    folder = re.sub(r"[^\w.-]+", "-", settings.archive.name) or "archive"
+    return f"{folder}-{hashlib.sha256(os.fsencode(settings.output)).hexdigest()[:8]}"
+
+
+def local_timezone() -> str:
+    """IANA name of the machine's time zone, in which a cron line is meant; UTC where it cannot be told."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    if not name:
+        name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    try:
+        return ZoneInfo(name).key
+    except (OSError, ValueError):
+        return "UTC"

@@ -1,0 +1,77 @@
+"""One photograph with one reference: no database, no Prefect, the same network and the same care for the master."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flows.engine import resolve_device
+from flows.errors import ExitCode, FlowError, UsageError
+from flows.run_record import file_provenance
+from sscn import Colorizer
+from storage.errors import StorageError
+from storage.images import Master, WrittenDerivative, read_master, write_derivative
+
+_FORMATS: dict[str, Literal["tiff", "png"]] = {".tif": "tiff", ".tiff": "tiff", ".png": "png"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSettings:
+    """What `colorize_pair` is asked to do; `format` None: told by the output's suffix."""
+
+    target: Path
+    reference: Path
+    output: Path
+    size: int = 512
+    attention: Literal["sparse", "dense"] = "sparse"
+    device: str = "auto"
+    format: Literal["tiff", "png"] | None = None
+    vgg_weights: Path | None = None
+
+
+class PairFailed(FlowError):  # noqa: N818 - it is the outcome of the one item
+    """The one photograph, or its reference, cannot be used."""
+
+    exit_code = ExitCode.ITEMS_FAILED
+
+
+def colorize_pair(settings: PairSettings) -> WrittenDerivative:
+    """Colorize the target and write the copy.
+
+    Raises:
+        UsageError: a file is missing, or the output would take the place of a master.
+        PairFailed: target or reference cannot be read.
+    """
+    _refuse_to_harm(settings)
+    form = settings.format or _FORMATS.get(settings.output.suffix.lower())
+    if form is None:
+        raise UsageError(f"the output {settings.output} needs a name that ends in .tif or .png, or --format")
+    target, reference = _read(settings.target), _read(settings.reference)
+    colorizer = Colorizer.from_pretrained(
+        "default",
+        device=resolve_device(settings.device),
+        attention=settings.attention,
+        size=settings.size,
+        vgg_weights=settings.vgg_weights,
+    )
+    result = colorizer.colorize(target.pixels, colorizer.encode_reference(reference.pixels))
+    provenance = file_provenance(settings.reference, reference.sha256, colorizer)
+    return write_derivative(settings.output, result.rgb, target, provenance, format=form)
+
+
+def _refuse_to_harm(settings: PairSettings) -> None:
+    for name, path in (("photograph", settings.target), ("reference", settings.reference)):
+        if not path.is_file():
+            raise UsageError(f"the {name} {path} does not exist; check the path")
+        if settings.output.exists() and settings.output.samefile(path):
+            raise UsageError(
+                f"the output {settings.output} is the {name} itself; masters are never overwritten"
+            )
+    if settings.output.is_dir():
+        raise UsageError(f"the output {settings.output} is a folder; name a file")
+
+
+def _read(path: Path) -> Master:
+    try:
+        return read_master(path)
+    except StorageError as error:
+        raise PairFailed(error.message) from error

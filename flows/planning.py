@@ -1,0 +1,176 @@
+"""Plan: which items are pending, which stand failed or are left out, and how the pending ones are cut into batches."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from flows.ingest import IngestedItem
+from flows.naming import find_conflicts, output_path
+from storage.database.records import CurrentColorization, ItemOutcome
+
+# decoded masters held in memory at once, in bytes; a bigger picture is worked on alone
+CHUNK_BYTES = 192 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PendingItem:
+    """One master to be colorized: its copy goes to `output_path` (relative to the output folder, as text)."""
+
+    item_id: int
+    path: str
+    sha256: str
+    output_path: str
+    request_key: str
+    decoded_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFailure:
+    """An item that stands failed from an earlier run and is not tried again."""
+
+    path: str
+    stage: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done.
+
+    `to_record` are outcomes that are known before any picture is decoded (damaged, clashing or left out) and not yet
+    in the database. `standing` failed earlier and still does; `finished` counts what is done already.
+    """
+
+    items: int
+    pending: tuple[PendingItem, ...]
+    to_record: tuple[ItemOutcome, ...]
+    standing: tuple[StandingFailure, ...]
+    finished: int
+    skipped: int
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would change anything."""
+        return bool(self.pending or self.to_record)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What decides the pixels of every copy, apart from the master."""
+
+    reference_choice: str
+    weights_sha256: str
+    parameters: Mapping[str, str | int | float]
+    output_format: str
+
+    def key(self, source_sha256: str) -> str:
+        """One digest for a master: equal key, equal output."""
+        parts = [
+            source_sha256,
+            self.reference_choice,
+            self.weights_sha256,
+            json.dumps(dict(self.parameters), sort_keys=True),
+            self.output_format,
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def make_plan(
+    found: Sequence[IngestedItem],
+    current: Mapping[int, CurrentColorization],
+    request: Request,
+    *,
+    retry_failed: bool = False,
+    output_is_there: Callable[[str, int | None], bool],
+) -> Plan:
+    """Compare what lies in the archive with what the database says about this output folder.
+
+    Args:
+        found: the items of the archive.
+        current: newest colorization of each item in this output folder.
+        output_is_there: tells for an output path and its recorded size in bytes whether the file is there.
+    """
+    colorizable = [item for item in found if item.is_colorizable]
+    conflicts = find_conflicts((item.path for item in colorizable), request.output_format)
+    pending: list[PendingItem] = []
+    to_record: list[ItemOutcome] = []
+    standing: list[StandingFailure] = []
+    finished = skipped = 0
+    for item in found:
+        earlier = current.get(item.item_id) if item.item_id is not None else None
+        known = _known_outcome(item, conflicts)
+        if known is not None:
+            skipped += known.state == "skipped"
+            if earlier is None or not _says_the_same(earlier, known):
+                to_record.append(known)
+            elif known.state == "failed":
+                standing.append(_standing(item, earlier))
+            continue
+        key = request.key(item.record.sha256 or "")
+        if earlier and earlier.request_key == key:
+            if earlier.state == "failed" and not retry_failed:
+                standing.append(_standing(item, earlier))
+                continue
+            there = earlier.output_path is not None and output_is_there(
+                earlier.output_path, earlier.output_bytes
+            )
+            if earlier.state == "done" and there:
+                finished += 1
+                continue
+        pending.append(_pending(item, key, request.output_format))
+    return Plan(len(found), tuple(pending), tuple(to_record), tuple(standing), finished, skipped)
+
+
+def _known_outcome(item: IngestedItem, conflicts: Mapping[str, str]) -> ItemOutcome | None:
+    """The outcome of an item that goes into no batch; None for one that does."""
+    outcome = ItemOutcome(
+        item_id=item.item_id or 0, state="skipped", source_sha256=item.record.sha256, stage="ingest"
+    )
+    if item.problem is not None:
+        error_type, message = item.problem
+        return replace(outcome, state="failed", error_type=error_type, message=message)
+    if item.skip is not None:
+        return replace(outcome, error_type="not_a_photograph", message=item.skip)
+    if item.path in conflicts:
+        message = f"{item.path}: the copy would have the same name as that of {conflicts[item.path]}; rename one of the two"
+        return replace(outcome, state="failed", stage="plan", error_type="same_output", message=message)
+    return None
+
+
+def _says_the_same(earlier: CurrentColorization, known: ItemOutcome) -> bool:
+    names = ("state", "error_type", "message", "source_sha256")
+    return all(getattr(earlier, name) == getattr(known, name) for name in names)
+
+
+def _standing(item: IngestedItem, earlier: CurrentColorization) -> StandingFailure:
+    return StandingFailure(item.path, earlier.stage or "", earlier.message or "failed in an earlier run")
+
+
+def _pending(item: IngestedItem, key: str, output_format: str) -> PendingItem:
+    return PendingItem(
+        item_id=item.item_id or 0,
+        path=item.path,
+        sha256=item.record.sha256 or "",
+        output_path=output_path(item.path, output_format),
+        request_key=key,
+        decoded_bytes=item.decoded_bytes,
+    )
+
+
+def cut_into_batches(pending: Sequence[PendingItem], batch_size: int) -> list[tuple[PendingItem, ...]]:
+    """Batches of `batch_size` neighbours: pictures of one folder often share their reference."""
+    return [tuple(pending[start : start + batch_size]) for start in range(0, len(pending), batch_size)]
+
+
+def cut_into_chunks(batch: Iterable[PendingItem], limit: int = CHUNK_BYTES) -> list[list[PendingItem]]:
+    """Neighbours of a batch whose decoded masters fit into memory together; at least one in each chunk."""
+    chunks: list[list[PendingItem]] = []
+    room = 0
+    for item in batch:
+        if not chunks or item.decoded_bytes > room:
+            chunks.append([])
+            room = limit
+        chunks[-1].append(item)
+        room -= item.decoded_bytes
+    return chunks

@@ -1,0 +1,53 @@
+"""Index: the references of a run in its own database, with vectors, and in a FAISS index beside it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flows.engine import Engine
+from flows.errors import UsageError
+from flows.progress import Progress
+from flows.settings import RunSettings
+from storage.database import Database
+
+if TYPE_CHECKING:  # see flows.engine
+    from retrieval import ReferenceLibrary
+
+INDEX_FOLDER = ".archive-colorizer/index"  # in the output folder; can be thrown away, it is made again
+_FAILURES_SHOWN = 10
+
+
+def index_references(
+    settings: RunSettings, database: Database, engine: Engine, progress: Progress
+) -> "ReferenceLibrary":
+    """Bring the references folder into the database; only new or changed pictures are embedded.
+
+    Broken references are recorded by the library and named, and do not stop the run.
+
+    Raises:
+        UsageError: not one reference can be used.
+    """
+    from retrieval import ReferenceLibrary
+
+    progress.say(f"looking through the references {settings.references}")
+    library = ReferenceLibrary(
+        database, settings.output / INDEX_FOLDER, engine.embedder, library_root=settings.references
+    )
+    report = library.add([settings.references], progress=counted(progress, "references"))
+    for failed in report.failed[:_FAILURES_SHOWN]:
+        progress.say(f"reference left out: {failed.message}")
+    if len(report.failed) > _FAILURES_SHOWN:
+        progress.say(f"... and {len(report.failed) - _FAILURES_SHOWN} more references left out")
+    if not library.list():
+        raise UsageError(f"no usable reference in {settings.references}; put colour photographs there")
+    return library
+
+
+def counted(progress: Progress, unit: str) -> Callable[[int, int], None]:
+    """A callback (handled so far, files found) that moves our progress display."""
+
+    def advance(handled: int, found: int) -> None:
+        if handled == 1:
+            progress.begin(found, unit)
+        progress.advance()
+
+    return advance

@@ -1,0 +1,1 @@
+"""The static gallery of a run, its thumbnails and its figures."""

@@ -1,0 +1,54 @@
+"""The gallery of an earlier run, with thumbnails made again from the files where they are missing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.errors import UsageError
+from flows.report.gallery import gallery_folder, write_gallery
+from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
+from storage.database import Database, colorizations, runs
+from storage.database.records import RunColorization
+from storage.errors import StorageError
+from storage.images import read_master
+from storage.paths import text_to_path
+
+
+def rebuild_gallery(database: Database, run_id: int) -> tuple[Path, list[str]]:
+    """Write the gallery of a run again.
+
+    Returns its first page, and one line for every picture that could not be shown any more.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    run = runs.get(database, run_id)
+    if run is None:
+        raise UsageError(
+            f"there is no run {run_id} in this database; `archive-colorizer audit runs` lists them"
+        )
+    rows = colorizations.of_run(database, run_id)
+    output = text_to_path(run.output_root)
+    missing = _make_thumbnails(rows, ThumbnailFolder(gallery_folder(output, run_id)))
+    return write_gallery(run, rows, output), missing
+
+
+def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolder) -> list[str]:
+    missing: list[str] = []
+    for row in rows:
+        if row.state != "done" or row.output_path is None:
+            continue
+        wanted = [
+            (thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path)),
+            (thumbnails.colour(row.item_id), text_to_path(row.output_root) / text_to_path(row.output_path)),
+        ]
+        if row.reference_id is not None and row.reference_library and row.reference_path:
+            reference = text_to_path(row.reference_library) / text_to_path(row.reference_path)
+            wanted.append((thumbnails.reference(row.reference_id), reference))
+        for thumbnail, file in wanted:
+            if thumbnail.exists():
+                continue
+            try:
+                write_thumbnail(thumbnail, read_master(file).pixels)
+            except (StorageError, OSError) as error:
+                missing.append(f"{file}: {error}")
+    return missing

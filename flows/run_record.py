@@ -1,0 +1,69 @@
+"""What is recorded of a run as a whole, in the database and inside every copy."""
+
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.engine import Engine
+from flows.settings import RunSettings
+from flows.version import code_version
+from storage.database.records import RunRecord
+from storage.images import DerivativeProvenance
+from storage.paths import path_to_text
+
+if TYPE_CHECKING:  # see flows.engine
+    from sscn import Colorizer
+
+SOFTWARE = "archive-colorizer"
+AI_SYSTEM = "SSCN exemplar-based colorization"
+_LIBRARIES = ("torch", "numpy", "faiss-cpu", "pillow", "tifffile", "imagecodecs", "prefect", "sqlalchemy")
+
+
+def run_record(
+    settings: RunSettings, engine: Engine, index_version: str | None, flow_run_id: str | None
+) -> RunRecord:
+    """The run's row at its start."""
+    return RunRecord(
+        archive=path_to_text(settings.archive),
+        output_root=path_to_text(settings.output),
+        references_root=path_to_text(settings.references),
+        code_version=code_version(),
+        weights_sha256=engine.colorizer.weights_sha256,
+        device=engine.colorizer.device,
+        precision=engine.colorizer.precision,
+        index_version=index_version,
+        flow_run_id=flow_run_id,
+        parameters={
+            **engine.colorizer.parameters,
+            "candidates": settings.candidates,
+            "format": settings.format,
+            "batch_size": settings.batch_size,
+        },
+        library_versions=library_versions(),
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the packages that can change a result."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def file_provenance(reference: Path, reference_sha256: str, colorizer: "Colorizer") -> DerivativeProvenance:
+    """What a copy says about how it came to be."""
+    return DerivativeProvenance(
+        software=SOFTWARE,
+        version=code_version(),
+        ai_system=AI_SYSTEM,
+        ai_system_version=colorizer.weights_sha256,
+        when=datetime.now(UTC),
+        parameters=colorizer.parameters,
+        reference_name=path_to_text(reference.name),
+        reference_sha256=reference_sha256,
+    )

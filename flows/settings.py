@@ -1,0 +1,129 @@
+"""The settings of a run, validated once, at the door.
+
+A value comes from the command line, else from the environment (`ARCHIVE_COLORIZER_SIZE=768`), else from the default here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from flows.errors import UsageError
+
+ENVIRONMENT_PREFIX = "ARCHIVE_COLORIZER_"
+DATABASE_NAME = "provenance.db"
+LIBRARY_DATABASE_NAME = "library.db"
+
+
+def _expanded(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else value
+
+
+Folder = Annotated[Path, BeforeValidator(_expanded)]
+
+
+class RunSettings(BaseSettings):
+    """Everything that decides what one run does. Frozen; the paths are absolute after validation.
+
+    Raises `pydantic.ValidationError`; `run_settings` turns that into one line for people.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    archive: Folder = Field(description="folder of scanned photographs; never written to")
+    references: Folder = Field(description="folder of colour photographs, or a reference library")
+    output: Folder = Field(description="folder for the colorized copies, made when it is not there")
+    database: str | None = Field(None, description="database URL; default sqlite:///OUTPUT/provenance.db")
+    size: int = Field(512, ge=64, le=4096, description="long side in pixels at which the network works")
+    batch_size: int = Field(16, ge=1, le=1000, description="items in one batch")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
+    attention: Literal["sparse", "dense"] = Field("sparse", description="how the network looks up colours")
+    candidates: int = Field(5, ge=1, le=50, description="reference candidates recorded for each item")
+    format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized copies")
+    retry_failed: bool = Field(False, description="try again what failed in an earlier run")
+    dry_run: bool = Field(False, description="only say what would be done")
+    vgg_weights: Folder | None = Field(None, description="VGG-16 weights of your own (torchvision format)")
+    prefect: bool = Field(True, description="record the run in Prefect")
+
+    @model_validator(mode="after")
+    def _check_folders(self) -> Self:
+        for name in ("archive", "references", "output"):
+            object.__setattr__(self, name, getattr(self, name).absolute())
+        for name in ("archive", "references"):
+            folder = getattr(self, name)
+            if not folder.is_dir():
+                what = "is not a folder" if folder.exists() else "does not exist"
+                raise ValueError(f"the {name} folder {folder} {what}; check the path")
+        if self.output.exists() and not self.output.is_dir():
+            raise ValueError(f"the output {self.output} is not a folder; give the path of a folder")
+        if self.vgg_weights is not None and not self.vgg_weights.is_file():
+            raise ValueError(f"the weights file {self.vgg_weights} does not exist; check the path")
+        self._check_apart()
+        return self
+
+    def _check_apart(self) -> None:
+        """Masters are never written to, nor anything beside them; results must not become references."""
+        archive, references, output = (
+            path.resolve() for path in (self.archive, self.references, self.output)
+        )
+        remedy = "choose an output folder elsewhere"
+        if output.is_relative_to(archive):
+            raise ValueError(f"the output folder {self.output} lies inside the archive; {remedy}")
+        if archive.is_relative_to(output):
+            raise ValueError(f"the archive {self.archive} lies inside the output folder; {remedy}")
+        if output.is_relative_to(references):
+            raise ValueError(f"the output folder {self.output} lies inside the references; {remedy}")
+        if references.is_relative_to(output):
+            raise ValueError(f"the references {self.references} lie inside the output folder; {remedy}")
+        database = sqlite_path(self.database_url)
+        if database is not None and database.resolve().is_relative_to(archive):
+            raise ValueError(f"the database {database} lies inside the archive; choose a place elsewhere")
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the provenance database."""
+        return self.database or default_database(self.output)
+
+
+def default_database(output: Path) -> str:
+    """The database that belongs to an output folder when no other is named."""
+    return f"sqlite:///{output.absolute() / DATABASE_NAME}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file behind a SQLite URL; None for any other database."""
+    scheme, separator, rest = url.partition(":///")
+    if not separator or not scheme.startswith("sqlite") or not rest:
+        return None
+    return Path(rest.partition("?")[0])
+
+
+def run_settings(given: Mapping[str, Any]) -> RunSettings:
+    """Settings from what the command line gave (None: not given), the environment and the defaults.
+
+    Raises:
+        UsageError: one line that names the first wrong setting and the remedy.
+    """
+    try:
+        return RunSettings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise UsageError(_first_line(error)) from error
+
+
+def _first_line(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        option = name.upper() if name == "archive" else f"--{name.replace('_', '-')}"
+        return f"{option} is missing; give it on the command line or set {ENVIRONMENT_PREFIX}{name.upper()}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    option = f"--{name.replace('_', '-')}"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{option}: {problem['input']!r} is not known; use auto, cpu, cuda or cuda:N"
+    message = problem["msg"].removeprefix("Input should be ")
+    return f"{option}: {problem['input']!r} does not fit; it should be {message}"
