@@ -8,6 +8,7 @@ from storage.images.records import (
     MasterMetadata,
     WrittenDerivative,
 )
+from storage.images.writing import write_derivative
 
 __all__ = [
     "MAX_PIXELS",
@@ -18,4 +19,5 @@ __all__ = [
     "WrittenDerivative",
     "identify",
     "read_master",
+    "write_derivative",
 ]

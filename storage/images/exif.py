@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from storage.images.ifd import ITEM_BYTES, Layout, little_endian, numbers, read_directory, read_layout
 from storage.images.records import Refusal
@@ -11,6 +12,8 @@ ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 DOCUMENT_NAME, DESCRIPTION, PAGE_NAME, SOFTWARE, DATETIME = 269, 270, 285, 305, 306
 _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 34665, 34853, 40965
 _MAKER_NOTE, _COLOUR_SPACE = 37500, 40961
+_OF_COMPRESSED_DATA = frozenset({37121, 37122, 40962, 40963})
+_EXIF_VERSION, _FLASHPIX_VERSION, _GPS_VERSION = 36864, 40960, 0
 _MAX_BYTES = 1 << 20
 
 DESCRIPTIVE_TAGS = frozenset(
@@ -30,6 +33,7 @@ class Field:
 
 
 Fields = dict[int, Field]
+_NO_FIELD = Field(2, 0, b"")
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,26 @@ def read_exif(source: Source, layout: Layout, first: int) -> Exif:
     return Exif({tag: value for tag, value in image.items() if tag in keep}, exif, gps, interop)
 
 
-def carried_over(exif: Exif, orientation: int, *, now_srgb: bool) -> tuple[Exif, tuple[str, ...]]:
+def carried_over(exif: Exif, orientation: int) -> tuple[Exif, tuple[str, ...]]:
     """What of a master's Exif belongs into its derivative, and notes on what does not.
 
     Resolution and structure are left to the writer. Makers' private notes are dropped: their inner offsets
-    count from the start of the master and mean nothing elsewhere.
+    count from the start of the master and mean nothing elsewhere. "R03" stands for Adobe RGB.
     """
     image = {tag: value for tag, value in exif.image.items() if tag in DESCRIPTIVE_TAGS}
     image[ORIENTATION] = Field(3, 1, struct.pack("<H", orientation))
-    camera = {tag: value for tag, value in exif.exif.items() if tag not in (_MAKER_NOTE, _INTEROP_IFD)}
+    dropped = {_MAKER_NOTE, _INTEROP_IFD} | _OF_COMPRESSED_DATA
+    camera = {tag: value for tag, value in exif.exif.items() if tag not in dropped}
     notes: tuple[str, ...] = ()
     if _MAKER_NOTE in exif.exif:
         notes = ("the camera maker's private notes (MakerNote) were left out: they cannot be moved",)
-    interop = exif.interop
-    if now_srgb:
-        if _COLOUR_SPACE in camera:
-            camera[_COLOUR_SPACE] = Field(3, 1, struct.pack("<H", 1))
-        interop = {}
-    return Exif(image, camera, exif.gps, interop), notes
+    if camera:
+        camera[_COLOUR_SPACE] = Field(3, 1, struct.pack("<H", 1))  # sRGB, whatever the master was
+        camera.setdefault(_EXIF_VERSION, Field(7, 4, b"0232"))  # the standard demands these two
+        camera.setdefault(_FLASHPIX_VERSION, Field(7, 4, b"0100"))
+    gps = {_GPS_VERSION: Field(1, 4, bytes((2, 3, 0, 0)))} | exif.gps if exif.gps else {}
+    interop = {} if exif.interop.get(1, _NO_FIELD).data.startswith(b"R03") else exif.interop
+    return Exif(image, camera, gps, interop), notes
 
 
 def build_exif(exif: Exif) -> bytes:
@@ -126,6 +132,12 @@ def ppi_of(fields: Fields) -> tuple[float, float] | None:
     if not across or not down or factor is None:
         return None
     return sane_ppi(across * factor, down * factor)
+
+
+def rational(value: float) -> Field:
+    """A positive number as an unsigned rational, to a ten-thousandth."""
+    found = Fraction(value).limit_denominator(10_000)
+    return Field(5, 1, struct.pack("<II", found.numerator, found.denominator))
 
 
 def sane_ppi(across: float, down: float) -> tuple[float, float] | None:

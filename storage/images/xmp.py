@@ -1,0 +1,210 @@
+"""XMP (ISO 16684-1): the master's packet, and in it what is said of the derivative.
+
+Properties: IPTC Photo Metadata 2025.1 (DigitalSourceType, AISystemUsed, AISystemVersionUsed) and the XMP
+media management schema (DerivedFrom, Ingredients, History).
+"""
+
+import hashlib
+import re
+from xml.dom import Node, minidom
+from xml.parsers.expat import ExpatError
+
+from storage.images.records import DerivativeProvenance
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_XMLNS = "http://www.w3.org/2000/xmlns/"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_MM = "http://ns.adobe.com/xap/1.0/mm/"
+_REF = "http://ns.adobe.com/xap/1.0/sType/ResourceRef#"
+_EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+_TIFF = "http://ns.adobe.com/tiff/1.0/"
+_EXIF = "http://ns.adobe.com/exif/1.0/"
+_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_MAX_BYTES = 1 << 22
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BEGIN = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_END = b'\n<?xpacket end="w"?>'
+
+_REPLACED = frozenset(
+    {(_IPTC, "DigitalSourceType"), (_IPTC, "AISystemUsed"), (_IPTC, "AISystemVersionUsed")}
+    | {(_MM, name) for name in ("DerivedFrom", "Ingredients", "DocumentID", "InstanceID")}
+)
+_NO_LONGER_TRUE = frozenset(
+    {(_XMP, "Thumbnails"), (_PHOTOSHOP, "ICCProfile"), (_PHOTOSHOP, "ColorMode"), (_EXIF, "ColorSpace")}
+    | {
+        (_TIFF, name)
+        for name in ("PhotometricInterpretation", "SamplesPerPixel", "BitsPerSample", "Compression")
+    }
+    | {("http://ns.adobe.com/xmp/note/", "HasExtendedXMP")}
+)
+"""What is said of the grey master's storage and would be wrong of the derivative."""
+
+
+def derivative_packet(
+    master_packet: bytes | None, source_name: str, source_sha256: str, provenance: DerivativeProvenance
+) -> tuple[bytes, tuple[str, ...]]:
+    """The XMP packet of a derivative, UTF-8, and notes: a damaged packet of the master is left out.
+
+    The same arguments give the same bytes. The master's history is kept and the new event appended to it.
+    """
+    notes: tuple[str, ...] = ()
+    document = _parse(master_packet)
+    if document is None:
+        if master_packet is not None:
+            notes = ("the master's XMP packet is damaged and was left out",)
+        document = _empty()
+    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    old = {name: _take(rdf, _MM, name) for name in ("DocumentID", "InstanceID", "OriginalDocumentID")}
+    for namespace, name in _REPLACED | _NO_LONGER_TRUE:
+        _take(rdf, namespace, name)
+    history = _take_history(rdf)
+    description = _description(document, rdf)
+    add = _Adder(document, description)
+    add.text(_IPTC, "Iptc4xmpExt:DigitalSourceType", _SOURCE_TYPE + provenance.digital_source_type)
+    add.text(_IPTC, "Iptc4xmpExt:AISystemUsed", provenance.ai_system)
+    add.text(_IPTC, "Iptc4xmpExt:AISystemVersionUsed", provenance.ai_system_version)
+    add.text(_MM, "xmpMM:DocumentID", _document_id(source_sha256, provenance))
+    original = old["OriginalDocumentID"] or old["DocumentID"]
+    if original:
+        add.text(_MM, "xmpMM:OriginalDocumentID", original)
+    derived = {"documentID": f"sha256:{source_sha256}", "filePath": source_name}
+    if old["InstanceID"]:
+        derived["instanceID"] = old["InstanceID"]
+    if original:
+        derived["originalDocumentID"] = original
+    add.structure(description, "xmpMM:DerivedFrom", _REF, "stRef", derived)
+    if provenance.reference_sha256:
+        reference = {"documentID": f"sha256:{provenance.reference_sha256}"}
+        if provenance.reference_name:
+            reference["filePath"] = provenance.reference_name
+        add.structure(add.array("xmpMM:Ingredients", "Bag"), "rdf:li", _REF, "stRef", reference)
+    events = add.array("xmpMM:History", "Seq")
+    for event in history:
+        events.appendChild(event)
+    add.structure(events, "rdf:li", _EVENT, "stEvt", _event(provenance))
+    root = document.documentElement
+    assert root is not None
+    return _BEGIN + root.toxml("utf-8") + _END, notes
+
+
+def _event(provenance: DerivativeProvenance) -> dict[str, str]:
+    parameters = "; ".join(f"{name}={value}" for name, value in sorted(provenance.parameters.items()))
+    event = {
+        "action": provenance.action,
+        "softwareAgent": f"{provenance.software} {provenance.version}",
+        "when": provenance.when.isoformat(timespec="seconds"),
+    }
+    return event | ({"parameters": parameters} if parameters else {})
+
+
+def _document_id(source_sha256: str, provenance: DerivativeProvenance) -> str:
+    """An identifier of this derivative that does not change when the same work is done again."""
+    work = [source_sha256, provenance.ai_system, provenance.ai_system_version]
+    work += [provenance.reference_sha256 or "", provenance.software, provenance.version]
+    work += [f"{name}={value}" for name, value in sorted(provenance.parameters.items())]
+    digest = hashlib.sha256("\n".join(work).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"xmp.did:{digest[:32]}"
+
+
+def _parse(packet: bytes | None) -> minidom.Document | None:
+    if packet is None or len(packet) > _MAX_BYTES:
+        return None
+    packet = packet.rstrip(b"\0 \r\n\t")
+    if b"<!" in packet.replace(b"<![CDATA[", b"").replace(b"<!--", b""):
+        return None  # a document type could define entities that grow without end; XMP has none
+    try:
+        document = minidom.parseString(packet)
+        roots = document.getElementsByTagNameNS(_RDF, "RDF")
+        return document if len(roots) == 1 else None
+    except (ExpatError, ValueError, RecursionError, LookupError):
+        return None
+
+
+def _empty() -> minidom.Document:
+    return minidom.parseString(
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'.encode()
+    )
+
+
+def _descriptions(rdf: minidom.Element) -> list[minidom.Element]:
+    return [
+        node
+        for node in rdf.childNodes
+        if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (_RDF, "Description")
+    ]
+
+
+def _take(rdf: minidom.Element, namespace: str, name: str) -> str | None:
+    """Remove a top-level property, as attribute or element; its text if it is a plain one."""
+    found: str | None = None
+    for description in _descriptions(rdf):
+        if description.hasAttributeNS(namespace, name):
+            found = description.getAttributeNS(namespace, name)
+            description.removeAttributeNS(namespace, name)
+        for node in list(description.childNodes):
+            if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (namespace, name):
+                texts = [child.data for child in node.childNodes if child.nodeType == Node.TEXT_NODE]
+                found = found or "".join(texts).strip()
+                description.removeChild(node)
+    return found or None
+
+
+def _take_history(rdf: minidom.Element) -> list[minidom.Element]:
+    """The events of the master's history, taken out of it."""
+    events: list[minidom.Element] = []
+    for description in _descriptions(rdf):
+        for node in list(description.childNodes):
+            if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (_MM, "History"):
+                events.extend(node.getElementsByTagNameNS(_RDF, "li"))
+                description.removeChild(node)
+    return events
+
+
+def _description(document: minidom.Document, rdf: minidom.Element) -> minidom.Element:
+    """A new description with all prefixes that are needed, about the same thing as those that are there."""
+    about = next((node.getAttributeNS(_RDF, "about") for node in _descriptions(rdf)), "")
+    description = document.createElementNS(_RDF, "rdf:Description")
+    spaces = {"rdf": _RDF, "Iptc4xmpExt": _IPTC, "xmpMM": _MM, "stRef": _REF, "stEvt": _EVENT}
+    for prefix, namespace in spaces.items():
+        description.setAttributeNS(_XMLNS, f"xmlns:{prefix}", namespace)
+    description.setAttributeNS(_RDF, "rdf:about", about)
+    rdf.appendChild(description)
+    return description
+
+
+class _Adder:
+    """Adds properties to one description."""
+
+    def __init__(self, document: minidom.Document, description: minidom.Element) -> None:
+        self._document, self._description = document, description
+
+    def text(self, namespace: str, name: str, value: str) -> None:
+        self._text_in(self._description, namespace, name, value)
+
+    def array(self, name: str, kind: str) -> minidom.Element:
+        node = self._document.createElementNS(_MM, name)
+        items = self._document.createElementNS(_RDF, f"rdf:{kind}")
+        node.appendChild(items)
+        self._description.appendChild(node)
+        return items
+
+    def structure(
+        self, parent: minidom.Element, name: str, namespace: str, prefix: str, fields: dict[str, str]
+    ) -> None:
+        node = self._document.createElementNS(_RDF if name == "rdf:li" else _MM, name)
+        node.setAttributeNS(_RDF, "rdf:parseType", "Resource")
+        for field, value in sorted(fields.items()):
+            self._text_in(node, namespace, f"{prefix}:{field}", value)
+        parent.appendChild(node)
+
+    def _text_in(self, parent: minidom.Element, namespace: str, name: str, value: str) -> None:
+        node = self._document.createElementNS(namespace, name)
+        node.appendChild(self._document.createTextNode(_clean(value)))
+        parent.appendChild(node)
+
+
+def _clean(text: str) -> str:
+    """Text without the characters that XML 1.0 cannot hold."""
+    return _NOT_XML.sub("\ufffd", text)
