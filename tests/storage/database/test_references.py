@@ -1,0 +1,147 @@
+"""References: content keeps its id, changed files get a new one, vectors come back bit for bit."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage.database import Database, audit, colorizations, references
+from storage.database.records import FailedReferenceRecord
+from tests.storage.database.samples import LIBRARY, add_items, digest, done, reference, start_run
+
+
+def _failed(path: str, **changes: Any) -> FailedReferenceRecord:
+    values: dict[str, Any] = {
+        "library": LIBRARY,
+        "path": path,
+        "error_type": "truncated",
+        "message": "cut off",
+    }
+    return FailedReferenceRecord(**(values | changes))
+
+
+def test_what_was_recorded_is_known(db: Database) -> None:
+    record = reference("Farbe/Öl.jpg", size_bytes=5, mtime_ns=6)
+    ids = references.upsert(db, [record])
+    (known,) = references.known(db, LIBRARY).values()
+    assert ids == {"Farbe/Öl.jpg": known.id}
+    assert (known.sha256, known.width, known.height) == (record.sha256, record.width, record.height)
+    assert (known.size_bytes, known.mtime_ns) == (5, 6)
+    assert (known.state, known.embedding_version, known.retired_at) == ("active", "vgg-1", None)
+    assert references.get(db, [known.id, 999]) == {known.id: known}
+
+
+def test_vectors_come_back_as_they_were(db: Database) -> None:
+    rng = np.random.default_rng(1)
+    made = {f"{number}.jpg": rng.standard_normal(7).astype(np.float32) for number in range(5)}
+    ids = references.upsert(db, [reference(path, embedding=vector) for path, vector in made.items()])
+    references.upsert(db, [reference("old.jpg", embedding_version="vgg-0")])
+    references.upsert(db, [reference("other.jpg", library="/elsewhere", embedding=made["0.jpg"])])
+
+    found_ids, vectors = references.vectors(db, "vgg-1", LIBRARY)
+    assert found_ids.dtype == np.int64
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (5, 7)
+    assert list(found_ids) == sorted(ids.values())
+    by_id = dict(zip(found_ids.tolist(), vectors, strict=True))
+    for path, vector in made.items():
+        assert np.array_equal(by_id[ids[path]], vector)
+    assert len(references.vectors(db, "vgg-1")[0]) == 6
+    assert references.vectors(db, "none")[1].shape == (0, 0)
+
+
+def test_embeddings_already_made_are_found_by_content(db: Database) -> None:
+    ids = references.upsert(db, [reference("a.jpg", sha256=digest("a"))])
+    references.retire(db, ids.values())
+    found = references.embeddings(db, [digest("a"), digest("b")], "vgg-1")
+    assert list(found) == [digest("a")]
+    assert np.array_equal(found[digest("a")], np.array([0.6, 0.8, 0.0], dtype=np.float32))
+    assert references.embeddings(db, [digest("a")], "vgg-2") == {}
+
+
+def test_the_same_content_keeps_its_id(db: Database) -> None:
+    first = references.upsert(db, [reference("a.jpg"), reference("b.jpg")])
+    newer = reference("a.jpg", embedding_version="vgg-2", embedding=np.ones(4, dtype=np.float32))
+    assert references.upsert(db, [newer])["a.jpg"] == first["a.jpg"]
+    ids, vectors = references.vectors(db, "vgg-2")
+    assert ids.tolist() == [first["a.jpg"]]
+    assert vectors.shape == (1, 4)
+
+
+def test_changed_content_gets_a_new_id_and_the_old_stays_on_record(db: Database) -> None:
+    old = references.upsert(db, [reference("a.jpg", sha256=digest("a"))])["a.jpg"]
+    new = references.upsert(db, [reference("a.jpg", sha256=digest("b"))])["a.jpg"]
+    assert new != old
+    assert references.known(db, LIBRARY)["a.jpg"].id == new
+    retired = references.get(db, [old])[old]
+    assert (retired.state, retired.sha256) == ("retired", digest("a"))
+    assert retired.retired_at is not None
+    # and back again
+    assert references.upsert(db, [reference("a.jpg", sha256=digest("a"))])["a.jpg"] == old
+    assert references.vectors(db, "vgg-1")[0].tolist() == [old]
+
+
+def test_retired_references_are_out_of_use_until_restored(db: Database) -> None:
+    ids = references.upsert(db, [reference("a.jpg"), reference("b.jpg")])
+    assert references.retire(db, [ids["a.jpg"]]) == 1
+    assert references.retire(db, [ids["a.jpg"]]) == 0
+    assert set(references.known(db, LIBRARY)) == {"b.jpg"}
+    assert references.known(db, LIBRARY, retired=True)["a.jpg"].state == "retired"
+    assert references.vectors(db, "vgg-1")[0].tolist() == [ids["b.jpg"]]
+
+    assert references.restore(db, ids.values()) == 1
+    assert references.known(db, LIBRARY)["a.jpg"].retired_at is None
+    assert references.vectors(db, "vgg-1")[0].tolist() == sorted(ids.values())
+
+
+def test_a_reference_whose_place_is_taken_is_not_restored(db: Database) -> None:
+    old = references.upsert(db, [reference("a.jpg", sha256=digest("a"))])["a.jpg"]
+    new = references.upsert(db, [reference("a.jpg", sha256=digest("b"))])["a.jpg"]
+    assert references.restore(db, [old]) == 0
+    assert references.known(db, LIBRARY)["a.jpg"].id == new
+
+
+def test_failed_files_are_known_but_never_used(db: Database) -> None:
+    run_id = start_run(db)
+    references.record_failed(db, [_failed("bad.jpg", added_by_run_id=run_id, size_bytes=3)])
+    references.record_failed(db, [_failed("bad.jpg", added_by_run_id=run_id, message="still cut off")])
+    known = references.known(db, LIBRARY)["bad.jpg"]
+    assert (known.state, known.error_type, known.message) == ("failed", "truncated", "still cut off")
+    assert len(references.vectors(db, "vgg-1")[0]) == 0
+    (row,) = audit.rows(db, "audit_failure")
+    assert (row["run_id"], row["path"], row["stage"]) == (run_id, "bad.jpg", "reference")
+    assert audit.rows(db, "audit_reference") == []
+
+
+def test_a_file_that_was_repaired_is_used_and_its_failure_stays_on_record(db: Database) -> None:
+    run_id = start_run(db)
+    bad = references.record_failed(db, [_failed("a.jpg", added_by_run_id=run_id)])["a.jpg"]
+    good = references.upsert(db, [reference("a.jpg")])["a.jpg"]
+    assert good != bad
+    assert references.vectors(db, "vgg-1")[0].tolist() == [good]
+    assert [row["path"] for row in audit.rows(db, "audit_failure", run_id)] == ["a.jpg"]
+    assert references.restore(db, [bad]) == 0
+
+
+def test_a_used_reference_that_breaks_stays_on_record(db: Database) -> None:
+    used = references.upsert(db, [reference("a.jpg")])["a.jpg"]
+    (item_id,) = add_items(db, "a.tif")
+    colorizations.record(db, start_run(db), [done(item_id, reference_id=used, reference_sha256=digest("r"))])
+    references.record_failed(db, [_failed("a.jpg", sha256=digest("x"))])
+    assert references.get(db, [used])[used].state == "retired"
+    (row,) = audit.rows(db, "audit_reference")
+    assert (row["reference_id"], row["times_used"]) == (used, 1)
+
+
+def test_one_library_at_a_time(db: Database) -> None:
+    assert references.upsert(db, []) == {}
+    with pytest.raises(ValueError, match="one library"):
+        references.upsert(db, [reference("a.jpg"), reference("b.jpg", library="/elsewhere")])
+
+
+def test_more_references_than_fit_one_statement(db: Database) -> None:
+    records = [reference(f"{number:04}.jpg") for number in range(1201)]
+    ids = references.upsert(db, records)
+    assert len(set(ids.values())) == 1201
+    assert references.upsert(db, records) == ids
+    assert references.retire(db, ids.values()) == 1201
