@@ -7,7 +7,6 @@ from typing import Literal
 from flows.engine import resolve_device
 from flows.errors import ExitCode, FlowError, UsageError
 from flows.run_record import file_provenance
-from sscn import Colorizer
 from storage.errors import StorageError
 from storage.images import Master, WrittenDerivative, read_master, write_derivative
 
@@ -46,6 +45,8 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
     if form is None:
         raise UsageError(f"the output {settings.output} needs a name that ends in .tif or .png, or --format")
     target, reference = _read(settings.target), _read(settings.reference)
+    from sscn import Colorizer
+
     colorizer = Colorizer.from_pretrained(
         "default",
         device=resolve_device(settings.device),

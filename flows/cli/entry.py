@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run_command(arguments: list[str]) -> int:
     """Run one command; returns its exit code. Errors are one line on stderr, with a traceback after `--debug`."""
     debug = "--debug" in arguments
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _invoke([argument for argument in arguments if argument != "--debug"])
     except BaseException as error:
@@ -35,6 +35,8 @@ def run_command(arguments: list[str]) -> int:
         if message:
             print(f"{PROGRAM}: {message}", file=sys.stderr)
         return int(code)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _invoke(arguments: list[str]) -> int:

@@ -119,11 +119,12 @@ def rebuild(library: Library, device: Device = "auto") -> None:
 
 
 def _opened(library: Path, device: str, *, create: bool = False) -> "ReferenceLibrary":
-    from flows.engine import resolve_device
     from flows.errors import UsageError
     from flows.settings import LIBRARY_DATABASE_NAME
-    from retrieval import ReferenceLibrary
 
     if not create and not (library / LIBRARY_DATABASE_NAME).is_file():
         raise UsageError(f"there is no reference library in {library}; `references add` makes one")
+    from flows.engine import resolve_device
+    from retrieval import ReferenceLibrary
+
     return ReferenceLibrary.open(library, device=resolve_device(device))

@@ -21,7 +21,9 @@ def run(
 ) -> int:
     """Colorize an archive: only what is new, changed or unfinished is done."""
     given = dict(locals())
-    from flows.launch import launch
     from flows.settings import run_settings
 
-    return int(launch(run_settings(given)).exit_code)
+    settings = run_settings(given)  # first, so that wrong settings are told at once
+    from flows.launch import launch
+
+    return int(launch(settings).exit_code)

@@ -32,7 +32,9 @@ def serve(
 ) -> None:
     """Colorize an archive on a schedule, until stopped. Starts a Prefect server, or uses the one of PREFECT_API_URL."""
     given = dict(locals())
-    from flows.orchestration.schedule import serve_schedule
     from flows.settings import run_settings
 
-    serve_schedule(run_settings(given), given["cron"])
+    settings = run_settings(given)
+    from flows.orchestration.schedule import serve_schedule
+
+    serve_schedule(settings, cron)

@@ -29,7 +29,7 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
         from prefect import serve
         from prefect.client.schemas.schedules import CronSchedule
         from prefect.deployments.runner import RunnerDeployment
-        from prefect.flows import EntrypointType
+        from prefect.types.entrypoint import EntrypointType
 
         from flows.orchestration.flow import colorize_archive
 

@@ -1,0 +1,84 @@
+"""Every file becomes one item; only what is new or changed is opened; problems and films are told from photographs."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.errors import EnvironmentProblem
+from flows.ingest import Ingest, ingest_archive
+from storage.database import Database, open_database
+from storage.fixity import sha256_file
+from tests.flows.awkward import BAD, GOOD, make_awkward_archive
+from tests.flows.conftest import PICTURES
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with open_database(f"sqlite:///{tmp_path}/provenance.db") as opened:
+        yield opened
+
+
+def by_path(ingest: Ingest) -> dict[str, tuple[int | None, str | None]]:
+    return {item.path: (item.item_id, item.record.sha256) for item in ingest.items}
+
+
+def test_awkward_archive(tmp_path: Path, database: Database) -> None:
+    archive = make_awkward_archive(tmp_path / "archive")
+    found = ingest_archive(database, archive)
+    assert {item.path for item in found.items} == {*GOOD, *BAD}
+    assert found.ignored == 2
+    facts = {item.path: item.record for item in found.items}
+    for path, (depth, width, height) in GOOD.items():
+        record = facts[path]
+        assert (record.bit_depth, record.width, record.height) == (depth, width, height), path
+        assert record.sha256 == sha256_file(archive / path)
+    problems = {item.path: item.problem for item in found.items if item.problem}
+    for path in ("leer.jpg", "liesmich.tif", "1907 Straßenbahn/kreis"):
+        error_type, message = problems[path] or ("", "")
+        assert error_type == BAD[path]
+        assert path in message
+
+
+def test_second_ingest_opens_nothing_and_keeps_ids(archive: Path, database: Database) -> None:
+    first = ingest_archive(database, archive)
+    assert first.hashed == 3
+    second = ingest_archive(database, archive)
+    assert second.hashed == 0
+    assert by_path(first) == by_path(second)
+
+
+def test_only_the_changed_file_is_hashed_again(archive: Path, database: Database) -> None:
+    first = ingest_archive(database, archive)
+    shutil.copy(archive / "album" / "portrait.jpg", archive / "cup.png")
+    second = ingest_archive(database, archive)
+    assert second.hashed == 1
+    before, after = by_path(first), by_path(second)
+    assert before["cup.png"][0] == after["cup.png"][0]
+    assert after["cup.png"][1] == after["album/portrait.jpg"][1] != before["cup.png"][1]
+
+
+def test_pages_are_left_out_now_and_later(archive: Path, database: Database) -> None:
+    shutil.copy(PICTURES / "multipage.tif", archive / "akte.tif")
+    for _ in range(2):
+        (akte,) = [item for item in ingest_archive(database, archive).items if item.path == "akte.tif"]
+        assert not akte.is_colorizable
+        assert "pages; this version colorizes single photographs" in (akte.skip or "")
+
+
+def test_names_that_are_not_utf8(archive: Path, database: Database) -> None:
+    os.rename(os.fsencode(archive / "cup.png"), os.fsencode(archive) + b"/tasse\xff.png")  # noqa: PTH104
+    assert r"tasse\xff.png" in by_path(ingest_archive(database, archive))
+
+
+def test_nothing_is_recorded_in_a_dry_run(archive: Path, database: Database) -> None:
+    assert [item.item_id for item in ingest_archive(database, archive, record=False).items] == [None] * 3
+    assert [item.item_id for item in ingest_archive(None, archive).items] == [None] * 3
+    assert ingest_archive(database, archive).hashed == 3
+
+
+def test_an_archive_that_cannot_be_listed_ends_the_run(tmp_path: Path, database: Database) -> None:
+    with pytest.raises(EnvironmentProblem, match="gone"):
+        ingest_archive(database, tmp_path / "gone")

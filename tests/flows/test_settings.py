@@ -1,0 +1,110 @@
+"""Settings are validated once, with messages for people; the command line beats the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.errors import UsageError
+from flows.settings import RunSettings, default_database, run_settings, sqlite_path
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in RunSettings.model_fields:
+        monkeypatch.delenv(f"ARCHIVE_COLORIZER_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    for name in ("archive", "references"):
+        (tmp_path / name).mkdir()
+    return {name: tmp_path / name for name in ("archive", "references", "output")}
+
+
+def test_defaults(folders: dict[str, Path]) -> None:
+    settings = run_settings(folders)
+    assert (settings.size, settings.batch_size, settings.device, settings.format) == (512, 16, "auto", "tiff")
+    assert settings.database_url == f"sqlite:///{folders['output']}/provenance.db"
+
+
+def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        **{name: str(path) for name, path in folders.items()},
+        "database": "sqlite:////tmp/elsewhere.db",
+        "size": "768",
+        "batch_size": "4",
+        "device": "cpu",
+        "attention": "dense",
+        "candidates": "3",
+        "format": "png",
+        "retry_failed": "1",
+        "dry_run": "true",
+        "prefect": "0",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"ARCHIVE_COLORIZER_{name.upper()}", value)
+    settings = run_settings({name: None for name in values})
+    assert (settings.size, settings.batch_size, settings.attention, settings.format) == (
+        768,
+        4,
+        "dense",
+        "png",
+    )
+    assert settings.retry_failed
+    assert settings.dry_run
+    assert not settings.prefect
+    assert settings.archive == folders["archive"]
+    assert not set(RunSettings.model_fields) - set(values) - {"vgg_weights"}
+
+
+def test_command_line_beats_environment(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIVE_COLORIZER_SIZE", "768")
+    assert run_settings({**folders, "size": 256}).size == 256
+    assert run_settings({**folders, "size": None}).size == 768
+
+
+def test_settings_are_frozen(folders: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        run_settings(folders).size = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"output": "archive/out"}, "lies inside the archive; choose an output folder elsewhere"),
+        ({"output": "archive"}, "lies inside the archive"),
+        ({"output": "."}, "lies inside the output folder"),
+        ({"output": "references"}, "lies inside the references"),
+        ({"output": "references/out"}, "lies inside the references"),
+        ({"references": "none"}, "does not exist; check the path"),
+        ({"archive": "none"}, "the archive folder .* does not exist"),
+        ({"database": "sqlite:///{root}/archive/x.db"}, "the database .* lies inside the archive"),
+        ({"size": 3}, "--size: 3 does not fit; it should be greater than or equal to 64"),
+        ({"device": "gpu"}, "--device: 'gpu' is not known; use auto, cpu"),
+        ({"format": "jpeg"}, "--format: 'jpeg' does not fit; it should be 'tiff' or 'png'"),
+        (
+            {"archive": None},
+            "ARCHIVE is missing; give it on the command line or set ARCHIVE_COLORIZER_ARCHIVE",
+        ),
+        ({"references": None}, "--references is missing"),
+    ],
+)
+def test_refusals(folders: dict[str, Path], tmp_path: Path, change: dict[str, object], message: str) -> None:
+    for name, value in change.items():
+        if name in folders and value is not None:
+            value = tmp_path / str(value)
+        folders[name] = value.format(root=tmp_path) if isinstance(value, str) else value  # type: ignore[assignment]
+    with pytest.raises(UsageError, match=message) as refused:
+        run_settings(folders)
+    assert "\n" not in str(refused.value)
+
+
+def test_output_inside_the_archive_through_a_link(folders: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folders["archive"])
+    with pytest.raises(UsageError, match="inside the archive"):
+        run_settings({**folders, "output": tmp_path / "link" / "out"})
+
+
+def test_sqlite_path() -> None:
+    assert sqlite_path(default_database(Path("/a/b"))) == Path("/a/b/provenance.db")
+    assert sqlite_path("postgresql://host/name") is None
