@@ -53,7 +53,7 @@ def test_big_tiff_of_both_byte_orders(tmp_path: Path) -> None:
 
 def test_order_is_that_of_the_raw_bytes(tmp_path: Path) -> None:
     for name in (b"b.jpg", b"B.jpg", b"\xc3\xa4.jpg", b"\xe4.jpg", b"a/z.jpg", b"a.jpg", b"a/\xff/1.jpg"):
-        path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
+        path = tmp_path / os.fsdecode(name)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(JPEG)
     assert names(list(walk_archive(tmp_path)), FoundFile) == [
@@ -154,8 +154,16 @@ def test_a_missing_archive_is_a_problem_and_not_a_crash(tmp_path: Path) -> None:
 
 def test_folders_nested_deeper_than_recursion_allows(tmp_path: Path) -> None:
     folder = tmp_path
+    made = []
     for _ in range(1200):
         folder = folder / "d"
         folder.mkdir()
-    (folder / "x.jpg").write_bytes(JPEG)
-    assert len(list(walk_archive(tmp_path))) == 1
+        made.append(folder)
+    picture = folder / "x.jpg"
+    picture.write_bytes(JPEG)
+    try:
+        assert len(list(walk_archive(tmp_path))) == 1
+    finally:  # pytest's own clearing up is recursive and would fail
+        picture.unlink()
+        for folder in reversed(made):
+            folder.rmdir()
