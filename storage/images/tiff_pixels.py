@@ -1,6 +1,7 @@
 """The pixels of a TIFF page: strips and tiles decompressed into exactly the bytes they should give."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -99,9 +100,18 @@ def _decompress(segment: bytes, compression: int, length: int) -> bytes | bytear
     elif compression == tiff.PACKBITS:
         raw = imagecodecs.packbits_decode(segment, out=length)
     else:
-        raw = imagecodecs.zlib_decode(segment, out=length)
+        raw = _inflate(segment, length)
     if len(raw) < length:
         raise Refusal("is cut off or damaged: a part of the picture is too short", "truncated")
+    return raw
+
+
+def _inflate(segment: bytes, length: int) -> bytes | bytearray:
+    try:
+        raw: bytes | bytearray = imagecodecs.deflate_decode(segment, out=length)
+    except RuntimeError:
+        # Some writers fill the last strip up to full height. zlib, slower, stops where it is told to.
+        raw = zlib.decompressobj().decompress(segment, length)
     return raw
 
 

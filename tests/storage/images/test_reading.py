@@ -1,6 +1,7 @@
 """Masters of every kind come in whole, upright and in sRGB."""
 
 import hashlib
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -202,3 +203,19 @@ class TestColour:
         master = read_master(tmp_path / "a.png")
         assert np.array_equal(master.pixels, sepia[..., 1])
         assert any("another kind" in note for note in master.metadata.notes)
+
+
+def test_a_last_strip_filled_up_to_full_height(tmp_path: Path, sepia: Pixels) -> None:
+    height = sepia.shape[0]
+    padded = np.concatenate([sepia, np.zeros((-height % 64, *sepia.shape[1:]), np.uint8)])
+    strips = (zlib.compress(padded[top : top + 64].tobytes()) for top in range(0, height, 64))
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        strips,
+        shape=sepia.shape,
+        dtype=np.uint8,
+        photometric="rgb",
+        rowsperstrip=64,
+        compression="zlib",
+    )
+    assert np.array_equal(read_master(tmp_path / "a.tif").pixels, sepia)

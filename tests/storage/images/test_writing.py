@@ -90,10 +90,8 @@ def test_stored_rows_lie_over_the_master(
     Image.fromarray(sepia).save(tmp_path / "a.png", exif=exif)
     master = read_master(tmp_path / "a.png")
     written = write_derivative(tmp_path / "out", master.pixels.copy(), master, provenance, format)
-    if format == "tiff":
-        stored = tifffile.imread(written.path)
-    else:
-        stored = np.asarray(Image.open(written.path))
+    reader = tifffile.imread if format == "tiff" else lambda path: np.asarray(Image.open(path))
+    stored = reader(written.path)
     assert np.array_equal(stored, sepia)
     assert Image.open(written.path).getexif()[274] == orientation
     assert np.array_equal(as_stored(master.pixels, orientation), sepia)
