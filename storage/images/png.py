@@ -51,7 +51,10 @@ def decode(data: bytes) -> Samples:
     parts = [SIGNATURE]
     for name, offset, length in chunks.data:
         if name != b"tRNS" or chunks.colour_type == 3:
-            parts.append(source.read(offset - 8, length + 12))
+            whole = source.read(offset - 8, length + 12)
+            if zlib.crc32(memoryview(whole)[4:-4]) != struct.unpack(">I", whole[-4:])[0]:
+                raise Refusal("is damaged: a check sum is wrong; copy it again from its source", "unreadable")
+            parts.append(whole)
     parts.append(chunk(b"IEND", b""))
     reduced = b"".join(parts)
     if chunks.depth == 16:
