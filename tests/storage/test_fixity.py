@@ -12,6 +12,10 @@ import pytest
 from storage.fixity import PARTIAL_SUFFIX, atomic_write, sha256_bytes, sha256_file, sweep_partial_files
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_digests(tmp_path: Path) -> None:
     content = os.urandom(300_000)
     (tmp_path / "a").write_bytes(content)
@@ -27,24 +31,29 @@ def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> 
         assert partial.name.startswith(".picture.tif.")
         assert partial.name.endswith(PARTIAL_SUFFIX)
     assert target.read_bytes() == b"x" * 1000
-    assert os.listdir(target.parent) == ["picture.tif"]
+    assert names(target.parent) == ["picture.tif"]
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "picture.tif"
     target.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), atomic_write(target) as partial:
-        partial.write_bytes(b"new")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with atomic_write(target) as partial:
+            partial.write_bytes(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["picture.tif"]
+    assert names(tmp_path) == ["picture.tif"]
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "\udcff" * 255])
 def test_the_longest_names(tmp_path: Path, name: str) -> None:
     with atomic_write(tmp_path / name) as partial:
         partial.write_bytes(b"1")
-    assert os.listdir(tmp_path) == [name]
+    assert names(tmp_path) == [name]
 
 
 def test_sweeping_keeps_what_is_being_written_and_what_is_not_ours(tmp_path: Path) -> None:
@@ -56,7 +65,7 @@ def test_sweeping_keeps_what_is_being_written_and_what_is_not_ours(tmp_path: Pat
         partial.write_bytes(b"whole")
         assert sweep_partial_files(tmp_path) == 1
         assert partial.exists()
-    assert sorted(os.listdir(folder)) == [".hidden", "b.tif"]
+    assert names(folder) == [".hidden", "b.tif"]
     assert sweep_partial_files(tmp_path) == 0
 
 
@@ -72,7 +81,7 @@ def test_a_killed_writer_leaves_only_what_sweeping_removes(tmp_path: Path) -> No
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"writing\n"
         writer.send_signal(signal.SIGKILL)
-    assert len(os.listdir(tmp_path)) == 1
+    assert len(names(tmp_path)) == 1
     assert not target.exists()
     assert sweep_partial_files(tmp_path) == 1
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
