@@ -4,6 +4,7 @@ Plain functions of a process: no Prefect here. A bad item becomes a failed outco
 database, an interruption) leaves as an exception, after everything that was finished has been recorded.
 """
 
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -253,7 +254,7 @@ class BatchWorker:
             **self._common(work),
             state="done",
             reference_id=best.reference.id,
-            reference_path=str(best.reference.path),
+            reference_path=self._reference_text(best.reference),
             reference_sha256=best.reference.sha256,
             reference_score=best.score,
             reference_rank=best.rank,
@@ -267,6 +268,10 @@ class BatchWorker:
             confidence=result.mean_confidence,
             message=work.note,
         )
+
+    def _reference_text(self, reference: "Reference") -> str:
+        """The reference's path as the database has it: relative to the references folder."""
+        return path_to_text(os.path.relpath(reference.path, self._engine.settings.references.resolve()))
 
     def _failed(self, work: _Work, error: Exception) -> ItemOutcome:
         failure = describe_failure(error, work.stage, work.item.path)

@@ -19,8 +19,9 @@ _FAILURES_SHOWN = 10
 def index_references(
     settings: RunSettings, database: Database, engine: Engine, progress: Progress
 ) -> "ReferenceLibrary":
-    """Bring the references folder into the database; only new or changed pictures are embedded.
+    """Bring the references into the database; only new or changed pictures are embedded.
 
+    The references folder holds pictures, or is a library (`archive-colorizer references`) whose vectors are taken over.
     Broken references are recorded by the library and named, and do not stop the run.
 
     Raises:
@@ -32,12 +33,15 @@ def index_references(
     library = ReferenceLibrary(
         database, settings.output / INDEX_FOLDER, engine.embedder, library_root=settings.references
     )
-    report = library.add([settings.references], progress=counted(progress, "references"))
+    if library.is_library(settings.references):
+        report = library.import_from(settings.references)
+    else:
+        report = library.add([settings.references], progress=counted(progress, "references"))
     for failed in report.failed[:_FAILURES_SHOWN]:
         progress.say(f"reference left out: {failed.message}")
     if len(report.failed) > _FAILURES_SHOWN:
         progress.say(f"... and {len(report.failed) - _FAILURES_SHOWN} more references left out")
-    if not library.list():
+    if len(library) == 0:
         raise UsageError(f"no usable reference in {settings.references}; put colour photographs there")
     return library
 

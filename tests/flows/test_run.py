@@ -1,0 +1,195 @@
+"""The archive run as a user sees it: what becomes of good and bad files, and that a second run changes nothing."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flows.archive_run import execute, open_run
+from flows.errors import UsageError
+from flows.progress import SilentProgress
+from flows.settings import run_settings
+from sscn.colour import luminance
+from storage.fixity import PARTIAL_SUFFIX
+from storage.images import read_master
+from tests.flows.awkward import BAD, GOOD, make_awkward_archive
+from tests.flows.conftest import CommandLine, picture, tree_digests
+
+TIMESTAMP = re.compile(rb"\d{4}[-:]\d\d[-:]\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)?")
+
+
+def rows(output: Path, query: str) -> list[tuple[object, ...]]:
+    """What an auditor's plain SQL answers."""
+    with sqlite3.connect(output / "provenance.db") as database:
+        return database.execute(query).fetchall()
+
+
+def copies(output: Path) -> dict[str, bytes]:
+    """Content of the colorized copies, without database and gallery."""
+    return {
+        path: content
+        for path, content in tree_digests(output).items()
+        if not path.startswith(("gallery/", "provenance.db", ".archive-colorizer/"))
+    }
+
+
+def test_awkward_archive(tmp_path: Path, references: Path, command: CommandLine) -> None:
+    archive = make_awkward_archive(tmp_path / "archive")
+    output = tmp_path / "output"
+    before = tree_digests(archive)
+
+    arguments = [
+        "run",
+        archive,
+        "--references",
+        references,
+        "--output",
+        output,
+        "--size",
+        128,
+        "--no-prefect",
+    ]
+    answer = command(*arguments)
+    assert answer.returncode == 2, answer.stderr
+    assert tree_digests(archive) == before
+
+    done = dict(rows(output, "SELECT path, output_path FROM audit_item WHERE state = 'done'"))
+    assert set(done) == set(GOOD)
+    for path, (depth, width, height) in GOOD.items():
+        copy, master = read_master(output / str(done[path])), read_master(archive / path)
+        assert (copy.bit_depth, copy.facts.width, copy.facts.height) == (depth, width, height)
+        assert copy.pixels.shape == (height, width, 3)
+        difference = np.abs(luminance(copy.pixels) - luminance(master.pixels)).max()
+        assert difference <= (0.5 if depth == 8 else 0.05), path
+    assert set(copies(output)) == set(done.values())
+
+    failures = rows(output, "SELECT path, error_type, message FROM audit_failure")
+    assert sorted((path, kind) for path, kind, _ in failures) == sorted(BAD.items())
+    for path, _, message in failures:
+        assert str(path) in str(message)
+        assert not re.search(r"Error|Exception|Traceback|\n", str(message))
+        assert str(message) in answer.stdout
+
+    states = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.suffix != ".db"}
+    again = command(*arguments)
+    assert again.returncode == 2
+    assert "nothing to do: 5 of 10 items are done" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.suffix != ".db"} == states
+    assert len(rows(output, "SELECT * FROM audit_run")) == 1
+
+
+def test_same_bytes_into_two_folders(
+    tmp_path: Path, archive: Path, references: Path, command: CommandLine
+) -> None:
+    found = []
+    for name, batch_size in (("one", 1), ("two", 16)):
+        arguments = ["--output", tmp_path / name, "--size", 128, "--batch-size", batch_size, "--no-prefect"]
+        assert command("run", archive, "--references", references, *arguments).returncode == 0
+        found.append(
+            {path: TIMESTAMP.sub(b"WHEN", content) for path, content in copies(tmp_path / name).items()}
+        )
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
+
+
+def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, references: Path) -> None:
+    settings = run_settings(
+        {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    )
+
+    def run() -> tuple[int, int]:
+        with open_run(settings, SilentProgress()) as opened:
+            if not opened.prepare().has_work:
+                return (0, opened.plan.finished)
+            opened.index_references()
+            summary = execute(opened)
+            return (summary.done, summary.finished_before)
+
+    assert run() == (3, 0)
+    picture("rocket.jpg", 150).convert("L").save(archive / "cup.png")
+    picture("rocket.jpg", 150).convert("L").save(archive / "new.png")
+    assert run() == (2, 2)
+    (tmp_path / "out" / "cat.tif").unlink()
+    assert run() == (1, 3)
+    assert run() == (0, 4)
+    query = (
+        "SELECT COUNT(*) FROM colorization WHERE state = 'done' AND superseded_at IS NULL GROUP BY item_id"
+    )
+    assert rows(tmp_path / "out", query) == [(1,)] * 4
+
+
+def test_a_master_that_changes_meanwhile_fails_aloud(tmp_path: Path, archive: Path, references: Path) -> None:
+    settings = run_settings(
+        {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    )
+    with open_run(settings, SilentProgress()) as run:
+        run.prepare()
+        picture("rocket.jpg", 150).convert("L").save(archive / "cup.png")
+        run.index_references()
+        summary = execute(run)
+    assert summary.done == 2
+    assert [item.path for item in summary.failures] == ["cup.png"]
+    assert "changed while the run was under way; run again" in summary.failures[0].message
+    assert not (tmp_path / "out" / "cup.png.tif").exists()
+
+
+def test_no_usable_reference(tmp_path: Path, archive: Path, command: CommandLine) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "text.jpg").write_text("no picture")
+    settings = {"archive": archive, "references": tmp_path / "empty", "output": tmp_path / "out", "size": 64}
+    with (
+        open_run(run_settings(settings), SilentProgress()) as run,
+        pytest.raises(UsageError, match="no usable"),
+    ):
+        run.prepare()
+        run.index_references()
+
+
+def test_failed_items_are_tried_again_only_when_asked(
+    tmp_path: Path, archive: Path, references: Path
+) -> None:
+    whole = (archive / "album" / "portrait.jpg").read_bytes()
+    (archive / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    with open_run(run_settings(given), SilentProgress()) as run:
+        run.prepare()
+        run.index_references()
+        assert execute(run).failed == 1
+    with open_run(run_settings(given), SilentProgress()) as run:
+        assert not run.prepare().has_work
+        assert run.summary().exit_code == 2
+    with open_run(run_settings({**given, "retry_failed": True}), SilentProgress()) as run:
+        assert [item.path for item in run.prepare().pending] == ["cut.jpg"]
+
+
+def test_dry_run_changes_nothing(
+    tmp_path: Path, archive: Path, references: Path, command: CommandLine
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["run", archive, "--references", references, "--output", output, "--size", 64]
+    answer = command(*arguments, "--dry-run")
+    assert answer.returncode == 0, answer.stderr
+    assert "dry run: 3 to colorize" in answer.stdout
+    assert not output.exists()
+
+
+def test_environment_alone_is_enough(
+    tmp_path: Path, archive: Path, references: Path, command: CommandLine
+) -> None:
+    answer = command(
+        "run",
+        ARCHIVE_COLORIZER_ARCHIVE=str(archive),
+        ARCHIVE_COLORIZER_REFERENCES=str(references),
+        ARCHIVE_COLORIZER_OUTPUT=str(tmp_path / "out"),
+        ARCHIVE_COLORIZER_SIZE="64",
+        ARCHIVE_COLORIZER_FORMAT="png",
+        ARCHIVE_COLORIZER_PREFECT="no",
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert set(copies(tmp_path / "out")) == {"album/portrait.jpg.png", "cup.png", "cat.tif.png"}
+    with Image.open(tmp_path / "out" / "cup.png") as copy:
+        assert copy.mode == "RGB"
+    assert not list((tmp_path / "out").rglob(f"*{PARTIAL_SUFFIX}"))
