@@ -71,7 +71,8 @@ class InvertedResidual(nn.Module):
         """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
         y = x if self.expand is None else F.relu6(self.expand(x))
         y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.residual else y
+        out: Tensor = x + y if self.residual else y
+        return out
 
 
 class EfficientNetLite0(nn.Module):

@@ -15,7 +15,13 @@ from torch.nn import functional as F
 from sscn.errors import SscnError
 from sscn.weights import load_strictly, read_shipped, read_user_weights
 
-STAGES: tuple[tuple[int, ...], ...] = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+STAGES: tuple[tuple[int, ...], ...] = (
+    (64, 64),
+    (128, 128),
+    (256, 256, 256),
+    (512, 512, 512),
+    (512, 512, 512),
+)
 """Output channels of each convolution, stage by stage; a 2x2 max pooling lies between stages."""
 
 _HED_MEAN = (123.68, 116.779, 103.939)

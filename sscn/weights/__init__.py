@@ -50,7 +50,9 @@ def read_shipped(name: str) -> dict[str, Tensor]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise SscnError(f"{path}: the weights cannot be read ({error.strerror}); reinstall archive-colorizer") from error
+        raise SscnError(
+            f"{path}: the weights cannot be read ({error.strerror}); reinstall archive-colorizer"
+        ) from error
     if digest != WEIGHTS_SHA256[name]:
         raise SscnError(f"{path}: the weights are damaged (sha256 differs); reinstall archive-colorizer")
     return {key: value.float() for key, value in load_file(path).items()}

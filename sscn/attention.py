@@ -1,0 +1,103 @@
+"""Attention from every target position to positions of the reference: dense, or sparse by routing.
+
+Sparse (ours, in place of the paper's fixed 256 + 256 keys): the reference's keys are clustered once; a target
+position attends exactly to the members of its few nearest clusters.
+Nothing is random and nothing depends on the order of the targets, so the same pixels come out every run.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_SCORES_AT_ONCE = 1 << 24
+"""Similarities held in memory at a time (64 MiB of float32)."""
+_SMALLEST_EXPONENT = -80.0
+"""Keeps softmax weights above float32's smallest normal number, however unlike all keys are."""
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What attention brings back for each query."""
+
+    values: Tensor
+    """(Q, V): the values, averaged by the softmax weights."""
+    best: Tensor
+    """(Q,): the greatest cosine similarity."""
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, temperature: float) -> Attended:
+    """Softmax attention with cosine similarity, over all keys.
+
+    Args:
+        queries: (Q, D), unit length.
+        keys: (K, D), unit length.
+        values: (K, V).
+        temperature: softmax temperature on the cosine similarity.
+    """
+    step = max(1, _SCORES_AT_ONCE // keys.shape[0])
+    if queries.shape[0] <= step:
+        similarity = queries @ keys.T
+        return Attended(torch.softmax(similarity / temperature, dim=1) @ values, similarity.amax(dim=1))
+    parts = [attend(part, keys, values, temperature) for part in torch.split(queries, step)]
+    return Attended(torch.cat([p.values for p in parts]), torch.cat([p.best for p in parts]))
+
+
+@dataclass(frozen=True)
+class KeyClusters:
+    """The reference's keys, clustered; everything about the reference that routing needs."""
+
+    centroids: Tensor
+    """(C, D), unit length."""
+    members: tuple[Tensor, ...]
+    """Per cluster, the indices of its keys."""
+
+
+def cluster_keys(keys: Tensor, clusters: int, iterations: int = 8, sample: int = 8192) -> KeyClusters:
+    """Cluster unit-length keys (K, D) by spherical k-means, deterministically.
+
+    Args:
+        keys: (K, D), unit length.
+        clusters: how many; fewer when there are few keys.
+        iterations: rounds of k-means.
+        sample: k-means is fitted on at most so many keys, evenly spaced.
+    """
+    count = keys.shape[0]
+    clusters = max(1, min(clusters, count // 16))
+    fitted = keys[torch.linspace(0, count - 1, min(sample, count), device=keys.device).long()]
+    centroids = fitted[torch.linspace(0, len(fitted) - 1, clusters, device=keys.device).long()]
+    for _ in range(iterations):
+        nearest = (fitted @ centroids.T).argmax(dim=1)
+        sums = torch.zeros_like(centroids).index_add_(0, nearest, fitted)
+        norms = sums.norm(dim=1, keepdim=True)
+        centroids = torch.where(norms > 1e-6, sums / norms.clamp_min(1e-6), centroids)
+    nearest = (keys @ centroids.T).argmax(dim=1)
+    used = torch.unique(nearest)
+    return KeyClusters(centroids[used], tuple(torch.nonzero(nearest == c).flatten() for c in used))
+
+
+def attend_routed(
+    queries: Tensor, keys: Tensor, values: Tensor, clusters: KeyClusters, routes: int, temperature: float
+) -> Attended:
+    """Softmax attention of each query over exactly the members of its ``routes`` nearest clusters.
+
+    Cluster by cluster, so that each step is one matrix product; as cosines are at most 1, the softmax's sums can be
+    gathered without knowing the maximum first.
+
+    Args and result as for ``attend``; ``clusters`` comes from ``cluster_keys`` on the same keys.
+    """
+    count = len(clusters.members)
+    routed = (queries @ clusters.centroids.T).topk(min(routes, count), dim=1).indices
+    by_cluster = routed.flatten().argsort(stable=True)
+    sizes = torch.bincount(routed.flatten(), minlength=count).tolist()
+    weighted = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
+    sums = torch.zeros(queries.shape[0], weighted.shape[1], dtype=values.dtype, device=values.device)
+    best = torch.full((queries.shape[0],), -1.0, dtype=queries.dtype, device=queries.device)
+    for pairs, members in zip(torch.split(by_cluster, sizes), clusters.members, strict=True):
+        member_keys, member_values = keys[members], weighted[members]
+        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(members))):
+            similarity = queries[group] @ member_keys.T
+            best[group] = torch.maximum(best[group], similarity.amax(dim=1))
+            exponents = ((similarity - 1) / temperature).clamp_min(_SMALLEST_EXPONENT)
+            sums[group] += torch.exp(exponents) @ member_values
+    return Attended(sums[:, :-1] / sums[:, -1:], best)

@@ -1,0 +1,224 @@
+"""The Colorizer: pictures in, pictures out. Keeps the target's own luminance, size and bit depth."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from sscn import colour
+from sscn.colour import Picture
+from sscn.efficientnet import load_efficientnet
+from sscn.errors import SscnError
+from sscn.guided_filter import apply_model, guided_model
+from sscn.network import SSCN, Attention, Colors, EncodedReference
+from sscn.presets import Preset, preset
+from sscn.weights import weights_sha256
+
+MINIMUM_SIZE = 32
+"""The encoder's stride: a working size below it would leave nothing to match."""
+
+
+@dataclass(frozen=True)
+class ColorizationResult:
+    """One colorized picture."""
+
+    rgb: Picture
+    """sRGB (H, W, 3), the target's size and dtype; its luminance is the target's own."""
+    confidence: NDArray[np.float32]
+    """(H, W), 0..1: how far the reference had a match for each place."""
+    seconds: Mapping[str, float]
+    """Seconds spent in ``network`` (features, matching, fusion) and ``chroma`` (bringing chroma to full size)."""
+
+    @property
+    def mean_confidence(self) -> float:
+        """Mean of ``confidence`` over the picture, 0..1."""
+        return float(self.confidence.mean())
+
+
+class Colorizer:
+    """Colorizes grey, sepia or faded pictures after a colour reference. Deterministic.
+
+    Made by ``from_pretrained``. Pictures are PIL images or ndarrays (H, W) or (H, W, 3), uint8 or uint16, sRGB.
+    """
+
+    def __init__(self, network: SSCN, *, device: torch.device, size: int, weights_digest: str) -> None:
+        self._network = network
+        self._device = device
+        self._size = size
+        self.weights_sha256 = weights_digest
+        """Identifies the weights in use, 64 hex digits."""
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str = "default", *, device: str = "cpu", attention: Attention = "sparse", size: int = 512
+    ) -> Self:
+        """Load a shipped preset.
+
+        Args:
+            name: the preset.
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            attention: ``sparse`` (routed) or ``dense``.
+            size: long side, in pixels, at which the network works; smaller pictures are not enlarged.
+
+        Raises:
+            SscnError: unknown preset, attention or device, size too small, weights missing or damaged.
+        """
+        settings: Preset = preset(name)
+        if attention not in ("sparse", "dense"):
+            raise SscnError(f"there is no attention called {attention}; choose sparse or dense")
+        if size < MINIMUM_SIZE:
+            raise SscnError(f"a working size of {size} pixels is too small; {MINIMUM_SIZE} is the least")
+        chosen = _device(device)
+        network = SSCN(settings, attention, load_efficientnet()).to(chosen).eval()
+        return cls(network, device=chosen, size=size, weights_digest=weights_sha256("efficientnet_lite0"))
+
+    @property
+    def device(self) -> str:
+        """Where the network runs, e.g. ``cpu`` or ``cuda:0``."""
+        return str(self._device)
+
+    @property
+    def precision(self) -> str:
+        """Number format of the network's arithmetic."""
+        return "float32"
+
+    @property
+    def parameters(self) -> Mapping[str, str | int | float]:
+        """Everything besides weights and pictures that changes pixels."""
+        p = self._network.preset
+        return MappingProxyType(
+            {
+                "preset": p.name,
+                "attention": self._network.local_detail.attention,
+                "size": self._size,
+                "fine_blocks": _weights_text(p.fine_blocks),
+                "coarse_blocks": _weights_text(p.coarse_blocks),
+                "temperature": p.temperature,
+                "coarse_temperature": p.coarse_temperature,
+                "clusters": p.clusters,
+                "routes": p.routes,
+                "style_strength": p.style_strength,
+                "edge_radius": p.edge_radius,
+                "edge_epsilon": p.edge_epsilon,
+            }
+        )
+
+    @torch.inference_mode()
+    def encode_reference(self, image: Image.Image | Picture) -> EncodedReference:
+        """Look at a colour reference once, for any number of targets.
+
+        Raises:
+            SscnError: not a picture.
+        """
+        picture = colour.check_picture(_as_array(image), "reference")
+        lab = self._at_working_size(colour.lab(picture)[None])
+        return self._network.encode_reference(lab.to(self._device))
+
+    @torch.inference_mode()
+    def colorize(self, target: Image.Image | Picture, reference: EncodedReference) -> ColorizationResult:
+        """Colorize ``target`` with the reference's colours.
+
+        Raises:
+            SscnError: not a picture.
+        """
+        started = time.perf_counter()
+        picture = colour.check_picture(_as_array(target), "picture")
+        y = colour.picture_y(picture)
+        luminance = self._at_working_size(colour.lightness(y)[None])
+        colors = self._network(luminance.to(self._device), reference)
+        colors = Colors(colors.ab.cpu(), colors.confidence.cpu())
+        networked = time.perf_counter()
+        rgb = self._finish(y, luminance, colors, picture.dtype)
+        confidence = _resize(colors.confidence, (y.shape[-2], y.shape[-1]))[0, 0].numpy()
+        seconds = {"network": networked - started, "chroma": time.perf_counter() - networked}
+        return ColorizationResult(rgb, confidence, MappingProxyType(seconds))
+
+    def colorize_batch(
+        self, targets: Sequence[Image.Image | Picture], reference: EncodedReference
+    ) -> list[ColorizationResult]:
+        """Colorize several targets after one reference; each result equals that of ``colorize`` bit for bit."""
+        return [self.colorize(target, reference) for target in targets]
+
+    def _at_working_size(self, maps: Tensor) -> Tensor:
+        """(1, C, H, W) -> the same with a long side of at most ``size``, and no side under the encoder's stride."""
+        height, width = maps.shape[-2:]
+        scale = min(1.0, self._size / max(height, width))
+        small = (max(MINIMUM_SIZE, round(height * scale)), max(MINIMUM_SIZE, round(width * scale)))
+        return _resize(maps, small)
+
+    def _finish(self, y: Tensor, luminance: Tensor, colors: Colors, dtype: np.dtype[Any]) -> Picture:
+        """Bring chroma to full size along the edges of the full-size luminance and join it with that luminance.
+
+        Works in bands of rows, so that memory beyond the picture itself does not grow with it.
+
+        Args:
+            y: the target's CIE Y, (1, H, W).
+            luminance: L* at working size, (1, 1, h, w).
+            colors: the network's answer at working size.
+            dtype: of the result.
+        """
+        height, width = y.shape[-2:]
+        knobs = self._network.preset
+        full_size = luminance.shape[-2:] == (height, width)
+        model = guided_model(luminance / 100, colors.ab, knobs.edge_radius, knobs.edge_epsilon)
+        rgb: Picture = np.empty((height, width, 3), dtype)
+        for top, bottom in colour.band_rows(height, width):
+            band = y[:, top:bottom]
+            if full_size:  # the network has already followed these edges
+                ab = colors.ab[0, :, top:bottom]
+            else:
+                ab = apply_model(
+                    _enlarge_rows(model, (height, width), top, bottom), colour.lightness(band)[None] / 100
+                )[0]
+            rgb[top:bottom] = colour.encode(colour.colour_with_luminance(band, ab), dtype)
+        return rgb
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SscnError(f"there is no device called {name}; choose cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise SscnError(f"the device {name} is not supported; choose cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SscnError(f"the device {name} is not there ({torch.cuda.device_count()} CUDA devices found); choose cpu")
+    return device
+
+
+def _as_array(image: Image.Image | Picture) -> Picture:
+    """Samples of a PIL image, 16 bit where it has them; ndarrays pass through."""
+    if not isinstance(image, Image.Image):
+        return image
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """(1, C, h, w) -> (1, C, *size), bilinear, averaged where it gets smaller."""
+    if maps.shape[-2:] == size:
+        return maps
+    return F.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _enlarge_rows(maps: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tensor:
+    """Rows [top, bottom) of ``maps`` (1, C, h, w) enlarged bilinearly to ``size``: (1, C, bottom - top, width)."""
+    last = maps.shape[-2] - 1
+    positions = ((torch.arange(top, bottom) + 0.5) * maps.shape[-2] / size[0] - 0.5).clamp(0, last)
+    above = positions.long()
+    fraction = (positions - above).view(1, 1, -1, 1)
+    rows = torch.lerp(maps[:, :, above], maps[:, :, (above + 1).clamp_max(last)], fraction)
+    return F.interpolate(rows, (bottom - top, size[1]), mode="bilinear", align_corners=False)
+
+
+def _weights_text(blocks: tuple[tuple[int, float], ...]) -> str:
+    return " ".join(f"{number}:{weight:g}" for number, weight in blocks)

@@ -1,0 +1,137 @@
+"""The Semantic-Sparse Colorization Network, its explicit core.
+
+Bai et al., "Semantic-Sparse Colorization Network for Deep Exemplar-based Colorization" (ECCV 2022): coarse to fine.
+The paper first transfers the reference's global style, then local detail by sparse attention to the reference, and
+fuses both. Here both stages carry the reference's chroma over explicitly, and the match's confidence fuses them:
+where a place has a good match, its colour; where not, the calm global style. Learned parts join at the same three
+places (``GlobalStyle``, ``LocalDetailTransfer``, the fusion in ``SSCN.forward``) as corrections that start at zero.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sscn.attention import Attended, KeyClusters, attend, attend_routed, cluster_keys
+from sscn.confidence import MatchStatistics, match_confidence
+from sscn.efficientnet import EfficientNetLite0
+from sscn.guided_filter import apply_model, guided_model
+from sscn.matching import FeatureExtractor, grid, tokens
+from sscn.presets import Preset
+
+Attention = Literal["sparse", "dense"]
+
+
+@dataclass(frozen=True)
+class EncodedReference:
+    """Everything of a reference that does not depend on the target; computed once, used for every image or frame."""
+
+    fine_keys: Tensor
+    """(K, D) matching features at 1/4, unit length."""
+    fine_values: Tensor
+    """(K, 3): a*, b*, and a*^2 + b*^2 (for the spread)."""
+    clusters: KeyClusters
+    """Of ``fine_keys``, for sparse attention."""
+    coarse_keys: Tensor
+    """(K', D') semantic features at 1/16, unit length."""
+    coarse_values: Tensor
+    """(K', 2): a*, b*."""
+    size: tuple[int, int]
+    """Height and width at which the reference was looked at."""
+
+
+class Colors(NamedTuple):
+    """What the network says about one target, at the size it worked at."""
+
+    ab: Tensor
+    """a*, b*, (1, 2, H, W)."""
+    confidence: Tensor
+    """0..1, (1, 1, H, W)."""
+
+
+class GlobalStyle(nn.Module):
+    """Coarse stage: each place takes the average colour of what is semantically like it, broadly."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.temperature = preset.coarse_temperature
+
+    def forward(self, features: Tensor, reference: EncodedReference, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Coarse features (1, D', h, w) -> chroma (1, 2, *size) and best similarity (1, 1, *size)."""
+        found = attend(tokens(features), reference.coarse_keys, reference.coarse_values, self.temperature)
+        maps = grid(torch.cat([found.values, found.best[:, None]], dim=1), (features.shape[-2], features.shape[-1]))
+        maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
+        return maps[:, :2], maps[:, 2:]
+
+
+class LocalDetailTransfer(nn.Module):
+    """Fine stage: each place takes the colour of the places in the reference that match it."""
+
+    def __init__(self, preset: Preset, attention: Attention) -> None:
+        super().__init__()
+        self.attention = attention
+        self.temperature = preset.temperature
+        self.routes = preset.routes
+
+    def forward(self, features: Tensor, reference: EncodedReference) -> tuple[Tensor, Tensor, Tensor]:
+        """Fine features (1, D, h, w) -> chroma (1, 2, h, w), its spread and the best similarity (1, 1, h, w)."""
+        found = self._attend(tokens(features), reference)
+        maps = grid(torch.cat([found.values, found.best[:, None]], 1), (features.shape[-2], features.shape[-1]))
+        ab, square, best = maps[:, :2], maps[:, 2:3], maps[:, 3:]
+        spread = (square - ab.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt()
+        return ab, spread, best
+
+    def _attend(self, queries: Tensor, reference: EncodedReference) -> Attended:
+        keys, values = reference.fine_keys, reference.fine_values
+        if self.attention == "dense":
+            return attend(queries, keys, values, self.temperature)
+        return attend_routed(queries, keys, values, reference.clusters, self.routes, self.temperature)
+
+
+class SSCN(nn.Module):
+    """Grey target + colour reference -> chroma. Tensors in, tensors out; pictures are the Colorizer's business."""
+
+    def __init__(self, preset: Preset, attention: Attention, encoder: EfficientNetLite0) -> None:
+        super().__init__()
+        self.preset = preset
+        self.extract = FeatureExtractor(encoder, preset)
+        self.global_style = GlobalStyle(preset)
+        self.local_detail = LocalDetailTransfer(preset, attention)
+
+    def encode_reference(self, lab: Tensor) -> EncodedReference:
+        """Lab (1, 3, H, W) of the reference -> all that targets need of it."""
+        features = self.extract(lab[:, :1])
+        ab = lab[:, 1:]
+        fine_ab = F.adaptive_avg_pool2d(ab, features.fine.shape[-2:])
+        fine_values = torch.cat([fine_ab, fine_ab.square().sum(dim=1, keepdim=True)], dim=1)
+        fine_keys = tokens(features.fine)
+        return EncodedReference(
+            fine_keys=fine_keys,
+            fine_values=tokens(fine_values),
+            clusters=cluster_keys(fine_keys, self.preset.clusters),
+            coarse_keys=tokens(features.coarse),
+            coarse_values=tokens(F.adaptive_avg_pool2d(ab, features.coarse.shape[-2:])),
+            size=(lab.shape[-2], lab.shape[-1]),
+        )
+
+    def forward(self, luminance: Tensor, reference: EncodedReference) -> Colors:
+        """Chroma for a target.
+
+        Args:
+            luminance: L* (1, 1, H, W), 0..100, at the working size.
+            reference: from ``encode_reference``, on the same device.
+        """
+        features = self.extract(luminance)
+        fine, spread, best = self.local_detail(features.fine, reference)
+        size = (fine.shape[-2], fine.shape[-1])
+        style, style_best = self.global_style(features.coarse, reference, size)
+        confidence = match_confidence(MatchStatistics(fine, style, spread, best, style_best))
+        ab = confidence * fine + (1 - confidence) * self.preset.style_strength * style
+        full = F.interpolate(
+            torch.cat([ab, confidence], dim=1), luminance.shape[-2:], mode="bilinear", align_corners=False
+        )
+        guide = luminance / 100
+        model = guided_model(guide, full[:, :2], self.preset.edge_radius, self.preset.edge_epsilon)
+        return Colors(ab=apply_model(model, guide), confidence=full[:, 2:].clamp(0, 1))

@@ -1,0 +1,61 @@
+"""Presets: every number that shapes the network's answer, by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sscn.errors import SscnError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Knobs of one network. Changing any of them changes pixels."""
+
+    name: str
+    fine_blocks: tuple[tuple[int, float], ...]
+    """Encoder blocks whose outputs, joined at 1/4 of the input, are the matching features; with their weights."""
+    coarse_blocks: tuple[tuple[int, float], ...]
+    """Encoder blocks of the semantic level, joined at 1/16."""
+    temperature: float
+    """Softmax temperature of the fine attention (paper: 0.01; measured best here: 0.02)."""
+    coarse_temperature: float
+    """Softmax temperature of the global style: high, so that it is calm."""
+    clusters: int
+    """Clusters of the reference's keys (sparse attention)."""
+    routes: int
+    """Clusters that one target position attends to: routes / clusters of all pairs are computed."""
+    style_strength: float
+    """How much of the global style's chroma is used where the match is not trusted."""
+    edge_radius: int
+    """Guided filter: window radius in pixels of the working size."""
+    edge_epsilon: float
+    """Guided filter: luminance variance (L* / 100 squared) that counts as plain ground."""
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "default": Preset(
+            name="default",
+            fine_blocks=((0, 0.6), (2, 1.0), (4, 1.0), (10, 1.0), (15, 0.7)),
+            coarse_blocks=((10, 1.0), (15, 0.7)),
+            temperature=0.02,
+            coarse_temperature=0.05,
+            clusters=128,
+            routes=8,
+            style_strength=0.6,
+            edge_radius=2,
+            edge_epsilon=1e-3,
+        )
+    }
+)
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``.
+
+    Raises:
+        SscnError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise SscnError(f"there is no preset called {name}; there is: {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]
