@@ -1,0 +1,101 @@
+"""The embedding of a picture's luminance: what it looks like (VGG) beside what is in it (EfficientNet-Lite0).
+
+Both networks' activations are averaged over the picture, rooted (which evens out strong and weak channels),
+whitened by maps that were fitted once (`retrieval/weights`), made unit length, weighted and joined. Targets
+and references go the same way, so their inner product says how alike they are whatever colour the reference
+has.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import RetrievalError
+from retrieval.features import VGG_SIDE, Networks
+from retrieval.luminance import Picture, Prepared, prepare, recipe
+from retrieval.whitening import WHITENING_SHA256, Whitening, load_whitening
+from sscn.efficientnet import load_efficientnet
+from sscn.errors import SscnError
+from sscn.vgg import load_vgg
+from sscn.weights import weights_sha256
+
+SEMANTIC_WEIGHT = 1.5
+"""The semantic part's share next to the VGG's, as a factor on its unit vector."""
+
+
+class Embedder:
+    """Turns pictures into unit vectors (d,) float32; the same picture gives the same vector in any batch.
+
+    ``version`` names everything that goes into a vector; vectors of different versions cannot be compared.
+    With VGG weights of the user's own the shipped whitening does not fit that part: it is then left out, and
+    the vector is longer.
+    """
+
+    def __init__(
+        self, networks: Networks, maps: tuple[Whitening, Whitening], version: str, own_vgg: bool
+    ) -> None:
+        self._networks = networks
+        self._vgg_map, self._semantic_map = maps
+        self._own_vgg = own_vgg
+        self.version = version
+        vgg_dimension = len(self._vgg_map.mean) if own_vgg else self._vgg_map.projection.shape[1]
+        self.dimension = int(vgg_dimension + self._semantic_map.projection.shape[1])
+
+    @classmethod
+    def from_pretrained(cls, device: str = "cpu", vgg_weights: Path | None = None) -> "Embedder":
+        """The embedder with the shipped weights, or with a VGG-16 of the user's own (torchvision format).
+
+        Raises:
+            RetrievalError: weights are missing, damaged or do not fit.
+        """
+        try:
+            vgg = load_vgg(vgg_weights, device)
+            vgg_sha256 = weights_sha256("vgg16_hed") if vgg_weights is None else _sha256(vgg_weights)
+            semantic = load_efficientnet(device)
+        except SscnError as error:
+            raise RetrievalError(str(error)) from error
+        parts = (
+            f"vgg16-{vgg_sha256[:8]}@{VGG_SIDE}",
+            f"efficientnet-lite0-{weights_sha256('efficientnet_lite0')[:8]}x{SEMANTIC_WEIGHT:g}",
+            f"whitening-{WHITENING_SHA256[:8]}",
+            recipe(),
+        )
+        return cls(Networks(vgg, semantic), load_whitening(), "+".join(parts), vgg_weights is not None)
+
+    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """Vectors of pictures: PIL images or ndarrays (H, W) or (H, W, 3), uint8 or uint16, sRGB-encoded.
+
+        Returns:
+            (N, d) float32, unit length.
+
+        Raises:
+            RetrievalError: one of them is no such picture.
+        """
+        return self.embed_prepared([prepare(picture) for picture in pictures])
+
+    def embed_prepared(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Vectors (N, d) of what `retrieval.luminance.prepare` made of pictures."""
+        if not prepared:
+            return np.zeros((0, self.dimension), np.float32)
+        looks, meanings = self._networks.features(prepared)
+        look = (
+            _unit(looks - looks.mean(axis=1, keepdims=True))
+            if self._own_vgg
+            else _unit(self._vgg_map.apply(looks))
+        )
+        meaning = _unit(self._semantic_map.apply(meanings))
+        return _unit(np.concatenate([look, SEMANTIC_WEIGHT * meaning], axis=1))
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,87 @@
+"""From a picture of any size and tone to the luminance that the embedding looks at."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retrieval.errors import RetrievalError
+from sscn.colour import luminance
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Picture = Image.Image | Pixels
+Prepared = NDArray[np.float32]
+
+SIDE = 224
+"""Both sides of the prepared square, in pixels: what EfficientNet-Lite0 was trained at."""
+TAILS = (1.0, 99.0)
+"""Percentiles of L* that are stretched to 0 and 100, so that a faded print and a fresh one look alike."""
+_LEAST_SPAN = 8.0
+"""L* units; a picture flatter than this is not stretched to full contrast, or its noise would become its
+content."""
+_RECIPE = f"squash{SIDE}-stretch{TAILS[0]:g}-{TAILS[1]:g}"
+
+
+def recipe() -> str:
+    """Short name of how pictures are prepared; part of the embedding's version."""
+    return _RECIPE
+
+
+def as_pixels(picture: Picture) -> Pixels:
+    """PIL image or ndarray -> (H, W) or (H, W, 3), uint8 or uint16.
+
+    Raises:
+        RetrievalError: shape or type is another, or the picture has no pixels.
+    """
+    if isinstance(picture, Image.Image):
+        if picture.mode.startswith("I;16"):
+            pixels: Pixels = np.asarray(picture).astype(np.uint16)
+        else:
+            pixels = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+    else:
+        pixels = picture
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.size == 0:
+        raise RetrievalError(
+            f"a picture of {pixels.dtype} samples cannot be embedded; 8 or 16 bit are needed"
+        )
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise RetrievalError(f"a picture of shape {pixels.shape} cannot be embedded; it must be grey or RGB")
+    return pixels
+
+
+def shrink(pixels: Pixels, side: int) -> Pixels:
+    """Average whole blocks of pixels so that the short side stays at or above ``side``; same dtype."""
+    factor = min(pixels.shape[:2]) // side
+    if factor < 2:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).reduce(factor))
+    height, width = (length // factor * factor for length in pixels.shape[:2])
+    split = (height // factor, factor, width // factor, factor, *pixels.shape[2:])
+    blocks = pixels[:height, :width].reshape(split)
+    shrunk: NDArray[np.uint16] = np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint16)
+    return shrunk
+
+
+def prepare(picture: Picture) -> Prepared:
+    """The whole picture, squashed to a square, its luminance stretched.
+
+    The square keeps all that is in the picture and lets pictures of any shape go through the networks
+    together.
+
+    Args:
+        picture: PIL image, or ndarray (H, W) or (H, W, 3) uint8 or uint16, sRGB-encoded.
+
+    Returns:
+        L* (SIDE, SIDE), float32, 0..100.
+
+    Raises:
+        RetrievalError: this is no such picture.
+    """
+    small = luminance(shrink(as_pixels(picture), 2 * SIDE))
+    square = np.asarray(Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
+    low, high = (float(value) for value in np.percentile(square, TAILS))
+    span = max(high - low, _LEAST_SPAN)
+    # Centred, should the span be the least one: what is flat and bright then stays apart from flat and dark.
+    start = low if high - low >= _LEAST_SPAN else (low + high) / 2 * (1 - _LEAST_SPAN / 100)
+    stretched: Prepared = np.clip((square - start) * np.float32(100 / span), 0, 100).astype(np.float32)
+    return stretched

@@ -1,0 +1,55 @@
+"""The plain records that the retrieval room hands out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Progress = Callable[[int, int], None]
+"""Called with (files handled so far, files found)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A colour picture of the library; width and height in pixels, upright."""
+
+    id: int
+    path: Path
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A reference that fits a target: score 0..1 (`retrieval.library` says how it is made), rank from 1."""
+
+    reference: Reference
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedReference:
+    """A file that could not become a reference; `message` is one line for people."""
+
+    path: Path
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What `ReferenceLibrary.add` did.
+
+    `added` are references new to the library, `linked` those of them that took over the vector of the same
+    content seen before. `unchanged` were there already. `retired` are references whose files are gone or
+    changed, and `left_out` files that were removed from the library by hand and stay out until they are named
+    themselves.
+    """
+
+    added: int
+    unchanged: int
+    failed: tuple[FailedReference, ...] = ()
+    linked: int = 0
+    retired: int = 0
+    left_out: int = 0

@@ -1,0 +1,1 @@
+"""What the embedding needs beside the networks: the whitening, and how it was made."""
