@@ -148,9 +148,10 @@ def _record_chunk(session: Session, run: Run, outcomes: list[ItemOutcome], at: d
         rows.append(row)
     if replaced:
         session.execute(sa.update(Colorization).where(Colorization.id.in_(replaced)).values(superseded_at=at))
-    statement = statements.upsert(session, Colorization, ("run_id", "item_id"))
-    result = session.execute(statement.returning(Colorization.item_id, Colorization.id), rows)
-    _record_details(session, run.id, outcomes, dict(result.tuples().all()), earlier)
+    recorded = statements.upsert(
+        session, Colorization, rows, key=("run_id", "item_id"), returning=("item_id", "id")
+    )
+    _record_details(session, run.id, outcomes, {row.item_id: row.id for row in recorded}, earlier)
     _count(run, outcomes, earlier)
 
 

@@ -62,13 +62,10 @@ def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int],
     ordered = [rows[key] for key in sorted(rows)]
 
     def work(session: Session) -> dict[tuple[str, int], int]:
-        statement = statements.upsert(session, Item, _KEY, keep=("first_seen_at",)).returning(
-            Item.id, Item.path, Item.page
+        recorded = statements.upsert(
+            session, Item, ordered, key=_KEY, returning=("path", "page", "id"), keep=("first_seen_at",)
         )
-        ids: dict[tuple[str, int], int] = {}
-        for chunk in chunks(ordered):
-            ids.update(((path, page), id_) for id_, path, page in session.execute(statement, chunk))
-        return ids
+        return {(row.path, row.page): row.id for row in recorded}
 
     return db.run_write(work) if rows else {}
 

@@ -218,6 +218,13 @@ def test_text_that_no_database_can_hold_is_escaped(db: Database) -> None:
     assert colorizations.of_run(db, run_id)[0].message == "bad\\x00name \\udce4.tif"
 
 
+def test_whole_numbers_and_gaps_among_the_figures(db: Database) -> None:
+    a, b, c = add_items(db, "a.tif", "b.tif", "c.tif")
+    run_id = start_run(db)
+    colorizations.record(db, run_id, [done(a, seconds=2), done(b, seconds=0.5), done(c, seconds=None)])
+    assert [row.seconds for row in colorizations.of_run(db, run_id)] == [2.0, 0.5, None]
+
+
 def test_a_batch_larger_than_a_statement(db: Database) -> None:
     (reference_id,) = add_references(db, "r.jpg")
     ids = add_items(db, *(f"{number:04}.tif" for number in range(2500)))

@@ -119,7 +119,8 @@ def test_a_transaction_whose_connection_breaks_is_done_again_whole(
         def work(session: sa.orm.Session) -> int:
             session.execute(
                 sa.text(
-                    "INSERT INTO item (archive, path, kind, size_bytes, mtime_ns, first_seen_at, last_seen_at)"
+                    "INSERT INTO item"
+                    " (archive, path, kind, size_bytes, mtime_ns, first_seen_at, last_seen_at)"
                     " VALUES ('/a', :path, 'photograph', 1, 1, now(), now())"
                 ),
                 {"path": f"{len(attempts)}.tif"},
@@ -157,12 +158,12 @@ def test_a_server_that_is_away_is_waited_for(postgresql_url: str, postgresql_ser
         _assert_each_once(db, run_id, ids)
 
 
-def test_a_server_that_stays_away_is_an_error_in_the_end(postgresql_url: str, postgresql_server: str) -> None:
+def test_a_server_that_stays_away_is_an_error(postgresql_url: str, postgresql_server: str) -> None:
     name = sa.make_url(postgresql_url).database
     with open_database(postgresql_url, patience_seconds=0.5) as db:
         start_run(db)
         with psycopg.connect(postgresql_server, autocommit=True) as connection:
             connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
             _cut_all_connections(postgresql_server, str(name))
-            with pytest.raises(DatabaseError, match=f"cannot reach the PostgreSQL database {name}"):
+            with pytest.raises(DatabaseError, match=f"cannot reach .*{name}"):
                 runs.latest(db)
