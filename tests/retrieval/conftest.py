@@ -25,26 +25,35 @@ _LONG_SIDE = 300
 
 
 class CountingEmbedder(Embedder):
-    """The real embedder, counting the pictures that go through the networks."""
+    """The real embedder, counting the pictures it is given; what it has seen in an earlier test it remembers."""
 
     embedded = 0
 
     def embed_prepared(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         self.embedded += len(prepared)
-        return super().embed_prepared(prepared)
+        seen: dict[bytes, NDArray[np.float32]] = self.__dict__.setdefault("seen", {})
+        for one in prepared:
+            if one.tobytes() not in seen:
+                seen[one.tobytes()] = super().embed_prepared([one])
+        return np.concatenate([seen[one.tobytes()] for one in prepared])
 
 
 @pytest.fixture(scope="session")
-def loaded_embedder() -> CountingEmbedder:
+def real_embedder() -> Embedder:
+    return Embedder.from_pretrained()
+
+
+@pytest.fixture(scope="session")
+def counting_embedder() -> CountingEmbedder:
     embedder = CountingEmbedder.from_pretrained()
     assert isinstance(embedder, CountingEmbedder)
     return embedder
 
 
 @pytest.fixture
-def embedder(loaded_embedder: CountingEmbedder) -> CountingEmbedder:
-    loaded_embedder.embedded = 0
-    return loaded_embedder
+def embedder(counting_embedder: CountingEmbedder) -> CountingEmbedder:
+    counting_embedder.embedded = 0
+    return counting_embedder
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +86,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def library(
-    database: Database, embedder: CountingEmbedder, tmp_path: Path, pictures: Path
-) -> ReferenceLibrary:
+def library(database: Database, embedder: CountingEmbedder, tmp_path: Path, pictures: Path) -> ReferenceLibrary:
     """An empty library on a run's own database, its root the folder of pictures."""
     return ReferenceLibrary(database, tmp_path / "index", embedder, library_root=pictures)

@@ -60,9 +60,7 @@ def test_comes_back_from_disk(vectors: np.ndarray, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [("v2", "model"), ("v1", "other model")])
-def test_an_index_of_other_vectors_is_stale(
-    vectors: np.ndarray, tmp_path: Path, version: tuple[str, str]
-) -> None:
+def test_an_index_of_other_vectors_is_stale(vectors: np.ndarray, tmp_path: Path, version: tuple[str, str]) -> None:
     VectorIndex.build(IDS, vectors).save(tmp_path, "v1", "model")
     with pytest.raises(StaleIndex, match="changed"):
         load_index(tmp_path, *version, 16)

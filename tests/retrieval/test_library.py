@@ -97,8 +97,9 @@ def test_a_removed_reference_stays_out_until_named(
     assert len(library.list()) == 5
     with pytest.raises(RetrievalError, match="no reference"):
         library.remove(removed.id)
+    count = embedder.embedded
     report = library.add([removed.path])
-    assert (report.added, report.linked, embedder.embedded) == (1, 1, 6)
+    assert (report.added, report.linked, embedder.embedded) == (1, 1, count)
     assert library.search(photographs["astronaut"], k=1)[0].reference.sha256 == removed.sha256
 
 
@@ -127,8 +128,9 @@ def test_a_file_that_is_gone_is_not_returned_and_then_retired(
     assert library.add([pictures]).retired == 1
     assert len(library.list()) == 5
     (pictures.parent / "coffee.png").rename(pictures / "coffee.png")  # a share that is mounted again
+    count = embedder.embedded
     assert library.add([pictures]).added == 1
-    assert embedder.embedded == 6 + 1  # the query
+    assert embedder.embedded == count
 
 
 def test_failures_are_recorded_and_do_not_stop_the_rest(
