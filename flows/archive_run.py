@@ -25,7 +25,7 @@ from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
 from storage.database import Database, colorizations, open_database, runs
 from storage.database.records import ItemOutcome, RunCounts, RunState, StageTiming
-from storage.fixity import sweep_partial_files
+from storage.fixity import sha256_file, sweep_partial_files
 from storage.paths import path_to_text, text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
@@ -145,23 +145,16 @@ class ArchiveRun:
         run_id = _there(self.run_id)
         summary = self.summary()
         state = _end_state(error, summary)
-        counts = RunCounts(
-            summary.items, summary.done, summary.failed, summary.items - summary.done - summary.failed
-        )
+        counts = RunCounts(summary.items, summary.done, summary.failed, summary.items - summary.done - summary.failed)
         message = str(error) if isinstance(error, Exception) else None
         runs.record_timings(
             self.database,
             run_id,
-            [
-                StageTiming(stage=name, seconds=seconds, items=summary.items)
-                for name, seconds in self._stages.items()
-            ],
+            [StageTiming(stage=name, seconds=seconds, items=summary.items) for name, seconds in self._stages.items()],
         )
         runs.finish(self.database, run_id, state, counts, message)
         run = runs.get(self.database, run_id)
-        gallery = write_gallery(
-            _there(run), colorizations.of_run(self.database, run_id), self.settings.output
-        )
+        gallery = write_gallery(_there(run), colorizations.of_run(self.database, run_id), self.settings.output)
         return self.summary(gallery)
 
     def summary(self, gallery: Path | None = None) -> RunSummary:
@@ -206,16 +199,12 @@ def open_run(settings: RunSettings, progress: Progress) -> Iterator[ArchiveRun]:
     """
     with locked(settings.output) as held:
         if not held:
-            progress.say(
-                "note: this file system knows no locks on folders; start no second run into the same output"
-            )
+            progress.say("note: this file system knows no locks on folders; start no second run into the same output")
         with open_database(settings.database_url) as database:
             crashed = runs.abandon_dead(database, path_to_text(settings.output))
             swept = sweep_partial_files(settings.output)
             if crashed or swept:
-                progress.say(
-                    f"an earlier run was cut off; going on from there ({swept} half-written files removed)"
-                )
+                progress.say(f"an earlier run was cut off; going on from there ({swept} half-written files removed)")
             yield ArchiveRun(settings, database, progress)
 
 
@@ -241,9 +230,7 @@ def execute(
         for number in range(len(run.batches)):
             (colorize_batch or run.colorize_batch)(number)
     except BaseException as error:
-        with suppress(
-            Exception
-        ):  # a full disk may refuse this too; the error that ended the run is the one to tell
+        with suppress(Exception):  # a full disk may refuse this too; the error that ended the run is the one to tell
             run.finish(error)
         raise
     return run.finish()
@@ -277,9 +264,16 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
 
 
 def request_of(settings: RunSettings, engine: Engine) -> Request:
-    """What decides the pixels of this run's copies, apart from the masters."""
+    """What decides the pixels of this run's copies, apart from the masters.
+
+    The references count by their folder, not by what is in it: one more picture there must not make a whole
+    archive pending.
+    """
+    choice = f"automatic:{path_to_text(settings.references)}"
+    if settings.vgg_weights is not None:  # other weights choose other references
+        choice += f":{sha256_file(settings.vgg_weights)}"
     return Request(
-        reference_choice=f"automatic:{path_to_text(settings.references)}",
+        reference_choice=choice,
         weights_sha256=engine.colorizer.weights_sha256,
         parameters=engine.colorizer.parameters,
         output_format=settings.format,

@@ -23,7 +23,7 @@ from flows.run_record import file_provenance
 from flows.stopwatch import Stopwatch, peak_memory_bytes
 from storage.database.records import ItemOutcome, MatchRecord, StageTiming
 from storage.images import Master, WrittenDerivative, read_master, write_derivative
-from storage.paths import text_to_path
+from storage.paths import path_to_text, text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Match, Reference, ReferenceLibrary
@@ -174,9 +174,7 @@ class BatchWorker:
         with work.watch.stage("search"):
             work.matches = self._library.search_vectors(vectors, self._engine.settings.candidates)[0]
         if not work.matches:
-            raise ItemFailure(
-                "no_reference", f"{work.item.path}: no reference was found; add colour photographs"
-            )
+            raise ItemFailure("no_reference", f"{work.item.path}: no reference was found; add colour photographs")
 
     def _colorize(self, work: _Work) -> "ColorizationResult":
         try:

@@ -37,9 +37,7 @@ def load_colorizer(settings: RunSettings, device: str, size: int) -> "Colorizer"
     """The colorizer that a run's settings ask for, at `size` pixels."""
     from sscn import Colorizer
 
-    return Colorizer.from_pretrained(
-        "default", device=device, attention=settings.attention, size=size, vgg_weights=settings.vgg_weights
-    )
+    return Colorizer.from_pretrained("default", device=device, attention=settings.attention, size=size)
 
 
 @dataclass(slots=True)

@@ -55,9 +55,7 @@ def describe_failure(error: Exception, stage: str, path: str) -> Failure:
         return Failure(stage, error.error_type, error.message)
     if cause is not None:
         what = "the copy cannot be written" if stage == "write" else "cannot be read"
-        return Failure(
-            stage, "unwritable" if stage == "write" else "unreadable", f"{path}: {what} ({cause.strerror})"
-        )
+        return Failure(stage, "unwritable" if stage == "write" else "unreadable", f"{path}: {what} ({cause.strerror})")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return Failure(stage, "unexpected", f"{path} could not be colorized: {reason}")
 

@@ -38,9 +38,7 @@ class _Expected:
 
 def check_outputs(records: Sequence[OutputRecord], progress: Progress) -> tuple[list[Finding], int]:
     """Hash every file of the records once; returns what differs, by path, and how many files were looked at."""
-    expected = sorted(
-        {one for record in records for one in _expected(record)}, key=lambda one: (one.path, one.what)
-    )
+    expected = sorted({one for record in records for one in _expected(record)}, key=lambda one: (one.path, one.what))
     progress.begin(len(expected), "files")
     findings = []
     with ThreadPoolExecutor(THREADS) as pool:

@@ -89,11 +89,7 @@ def ingest_archive(database: Database | None, archive: Path, *, record: bool = T
             tally.ignored += 1
         if database is not None and record and len(tally.items) - len(found) >= RECORD_EVERY:
             found += _record(database, tally.items[len(found) :], known)
-    found += (
-        _record(database, tally.items[len(found) :], known)
-        if database is not None and record
-        else tally.items
-    )
+    found += _record(database, tally.items[len(found) :], known) if database is not None and record else tally.items
     found.sort(key=lambda item: item.path)
     return Ingest(tuple(found), tally.ignored, tally.hashed)
 
@@ -184,15 +180,11 @@ def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
     return IngestedItem(record, problem=(problem.error_type, problem.message))
 
 
-def _record(
-    database: Database, found: list[IngestedItem], known: Mapping[str, KnownItem]
-) -> list[IngestedItem]:
+def _record(database: Database, found: list[IngestedItem], known: Mapping[str, KnownItem]) -> list[IngestedItem]:
     """Write what differs from the database, and give every item its id."""
     changed = [item.record for item in found if item.item_id is None and not _same(item.record, known)]
     ids = items.upsert(database, changed) if changed else {}
-    by_path = {path: earlier.id for path, earlier in known.items()} | {
-        path: ids[path, page] for path, page in ids
-    }
+    by_path = {path: earlier.id for path, earlier in known.items()} | {path: ids[path, page] for path, page in ids}
     return [replace(item, item_id=by_path[item.path]) for item in found]
 
 

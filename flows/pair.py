@@ -24,7 +24,6 @@ class PairSettings:
     attention: Literal["sparse", "dense"] = "sparse"
     device: str = "auto"
     format: Literal["tiff", "png"] | None = None
-    vgg_weights: Path | None = None
 
 
 class PairFailed(FlowError):  # noqa: N818 - it is the outcome of the one item
@@ -52,7 +51,6 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
         device=resolve_device(settings.device),
         attention=settings.attention,
         size=settings.size,
-        vgg_weights=settings.vgg_weights,
     )
     result = colorizer.colorize(target.pixels, colorizer.encode_reference(reference.pixels))
     provenance = file_provenance(settings.reference, reference.sha256, colorizer)
@@ -64,9 +62,7 @@ def _refuse_to_harm(settings: PairSettings) -> None:
         if not path.is_file():
             raise UsageError(f"the {name} {path} does not exist; check the path")
         if settings.output.exists() and settings.output.samefile(path):
-            raise UsageError(
-                f"the output {settings.output} is the {name} itself; masters are never overwritten"
-            )
+            raise UsageError(f"the output {settings.output} is the {name} itself; masters are never overwritten")
     if settings.output.is_dir():
         raise UsageError(f"the output {settings.output} is a folder; name a file")
 

@@ -112,9 +112,7 @@ def make_plan(
             if earlier.state == "failed" and not retry_failed:
                 standing.append(_standing(item, earlier))
                 continue
-            there = earlier.output_path is not None and output_is_there(
-                earlier.output_path, earlier.output_bytes
-            )
+            there = earlier.output_path is not None and output_is_there(earlier.output_path, earlier.output_bytes)
             if earlier.state == "done" and there:
                 finished += 1
                 continue
@@ -124,16 +122,16 @@ def make_plan(
 
 def _known_outcome(item: IngestedItem, conflicts: Mapping[str, str]) -> ItemOutcome | None:
     """The outcome of an item that goes into no batch; None for one that does."""
-    outcome = ItemOutcome(
-        item_id=item.item_id or 0, state="skipped", source_sha256=item.record.sha256, stage="ingest"
-    )
+    outcome = ItemOutcome(item_id=item.item_id or 0, state="skipped", source_sha256=item.record.sha256, stage="ingest")
     if item.problem is not None:
         error_type, message = item.problem
         return replace(outcome, state="failed", error_type=error_type, message=message)
     if item.skip is not None:
         return replace(outcome, error_type="not_a_photograph", message=item.skip)
     if item.path in conflicts:
-        message = f"{item.path}: the copy would have the same name as that of {conflicts[item.path]}; rename one of the two"
+        message = (
+            f"{item.path}: the copy would have the same name as that of {conflicts[item.path]}; rename one of the two"
+        )
         return replace(outcome, state="failed", stage="plan", error_type="same_output", message=message)
     return None
 

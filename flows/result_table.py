@@ -44,9 +44,7 @@ def _table(summary: RunSummary) -> Table:
         ("seconds", f"{summary.seconds:.1f}"),
         ("peak memory, MB", f"{summary.peak_memory_bytes / 1e6:.0f}"),
     ]
-    rows += [
-        (f"{stage}, median seconds an item", f"{value:.3f}") for stage, value in summary.stage_medians.items()
-    ]
+    rows += [(f"{stage}, median seconds an item", f"{value:.3f}") for stage, value in summary.stage_medians.items()]
     for name, value in rows:
         table.add_row(name, value)
     return table

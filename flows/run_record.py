@@ -20,9 +20,7 @@ AI_SYSTEM = "SSCN exemplar-based colorization"
 _LIBRARIES = ("torch", "numpy", "faiss-cpu", "pillow", "tifffile", "imagecodecs", "prefect", "sqlalchemy")
 
 
-def run_record(
-    settings: RunSettings, engine: Engine, index_version: str | None, flow_run_id: str | None
-) -> RunRecord:
+def run_record(settings: RunSettings, engine: Engine, index_version: str | None, flow_run_id: str | None) -> RunRecord:
     """The run's row at its start."""
     return RunRecord(
         archive=path_to_text(settings.archive),

@@ -30,9 +30,7 @@ class RunSettings(BaseSettings):
     Raises `pydantic.ValidationError`; `run_settings` turns that into one line for people.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     archive: Folder = Field(description="folder of scanned photographs; never written to")
     references: Folder = Field(description="folder of colour photographs, or a reference library")
@@ -67,9 +65,7 @@ class RunSettings(BaseSettings):
 
     def _check_apart(self) -> None:
         """Masters are never written to, nor anything beside them; results must not become references."""
-        archive, references, output = (
-            path.resolve() for path in (self.archive, self.references, self.output)
-        )
+        archive, references, output = (path.resolve() for path in (self.archive, self.references, self.output))
         remedy = "choose an output folder elsewhere"
         if output.is_relative_to(archive):
             raise ValueError(f"the output folder {self.output} lies inside the archive; {remedy}")

@@ -30,9 +30,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Print tracebacks of errors (anywhere in the line).")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors (anywhere in the line).")] = False,
 ) -> None:
     """Options before the command; `--debug` is taken out in `flows.cli.entry`."""
 

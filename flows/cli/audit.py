@@ -67,9 +67,7 @@ def runtimes(
     _print_view("audit_runtime", run, output, database, format)
 
 
-def _print_view(
-    view: str, run: int | None, output: options.FoundOutput, url: str | None, form: ListingFormat
-) -> None:
+def _print_view(view: str, run: int | None, output: options.FoundOutput, url: str | None, form: ListingFormat) -> None:
     from flows.existing import open_existing
     from flows.listing import print_rows
     from storage.database import audit

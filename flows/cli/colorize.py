@@ -42,15 +42,6 @@ def colorize(
         str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")
     ] = "auto",
     format: options.Format = None,
-    vgg_weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--vgg-weights",
-            metavar="PATH",
-            envvar="ARCHIVE_COLORIZER_VGG_WEIGHTS",
-            help="VGG-16 weights of your own, in torchvision's format.",
-        ),
-    ] = None,
 ) -> None:
     """Colorize one photograph with one reference; no database, no Prefect."""
     from flows.pair import PairSettings, colorize_pair
@@ -64,7 +55,6 @@ def colorize(
             attention=attention.value,
             device=device,
             format=format.value if format else None,
-            vgg_weights=vgg_weights,
         )
     )
     print(written.path)

@@ -37,17 +37,13 @@ Output = Annotated[
 ]
 Database = Annotated[
     str | None,
-    typer.Option(
-        "--database", metavar="URL", help="Provenance database (default sqlite:///OUTPUT/provenance.db)."
-    ),
+    typer.Option("--database", metavar="URL", help="Provenance database (default sqlite:///OUTPUT/provenance.db)."),
 ]
 Size = Annotated[
     int | None,
     typer.Option("--size", metavar="N", help="Long side in pixels at which the network works (default 512)."),
 ]
-BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", metavar="N", help="Items in one batch (default 16).")
-]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Items in one batch (default 16).")]
 Device = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default auto).")
 ]
@@ -58,18 +54,12 @@ Candidates = Annotated[
     int | None,
     typer.Option("--candidates", metavar="K", help="Reference candidates kept for each item (default 5)."),
 ]
-Format = Annotated[
-    OutputFormat | None, typer.Option("--format", help="File format of the copies (default tiff).")
-]
-RetryFailed = Annotated[
-    bool | None, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")
-]
+Format = Annotated[OutputFormat | None, typer.Option("--format", help="File format of the copies (default tiff).")]
+RetryFailed = Annotated[bool | None, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")]
 DryRun = Annotated[bool | None, typer.Option("--dry-run", help="Only say what would be done.")]
 VggWeights = Annotated[
     Path | None,
-    typer.Option(
-        "--vgg-weights", metavar="PATH", help="VGG-16 weights of your own, in torchvision's format."
-    ),
+    typer.Option("--vgg-weights", metavar="PATH", help="VGG-16 weights of your own, in torchvision's format."),
 ]
 Prefect = Annotated[
     bool | None,

@@ -16,20 +16,14 @@ app = typer.Typer(help="Build and search a reference library.", no_args_is_help=
 
 Library = Annotated[
     Path,
-    typer.Option(
-        "--library", metavar="DIR", envvar="ARCHIVE_COLORIZER_LIBRARY", help="Folder of the library."
-    ),
+    typer.Option("--library", metavar="DIR", envvar="ARCHIVE_COLORIZER_LIBRARY", help="Folder of the library."),
 ]
-Device = Annotated[
-    str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")
-]
+Device = Annotated[str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 
 
 @app.command("add")
 def add(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of colour photographs, or one photograph.")
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of colour photographs, or one photograph.")],
     library: Library,
     device: Device = "auto",
 ) -> int:
@@ -47,9 +41,7 @@ def add(
 
 
 @app.command("list")
-def list_references(
-    library: Library, format: options.Listing = ListingFormat.TABLE, device: Device = "auto"
-) -> None:
+def list_references(library: Library, format: options.Listing = ListingFormat.TABLE, device: Device = "auto") -> None:
     """List the references."""
     from flows.listing import print_rows
     from storage.paths import path_to_text
@@ -98,9 +90,7 @@ def search(
 
 @app.command("remove")
 def remove(
-    reference: Annotated[
-        int, typer.Argument(metavar="ID", help="The reference's id, see `references list`.")
-    ],
+    reference: Annotated[int, typer.Argument(metavar="ID", help="The reference's id, see `references list`.")],
     library: Library,
     device: Device = "auto",
 ) -> None:

@@ -36,9 +36,7 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
         try:
             schedule = CronSchedule(cron=cron, timezone=local_timezone())
         except ValueError as error:
-            raise UsageError(
-                f'--cron: "{cron}" is no cron line; "0 2 * * *" is every night at two'
-            ) from error
+            raise UsageError(f'--cron: "{cron}" is no cron line; "0 2 * * *" is every night at two') from error
         deployment = colorize_archive.to_deployment(
             name=deployment_name(settings),
             schedules=[schedule],

@@ -23,9 +23,7 @@ def rebuild_gallery(database: Database, run_id: int) -> tuple[Path, list[str]]:
     """
     run = runs.get(database, run_id)
     if run is None:
-        raise UsageError(
-            f"there is no run {run_id} in this database; `archive-colorizer audit runs` lists them"
-        )
+        raise UsageError(f"there is no run {run_id} in this database; `archive-colorizer audit runs` lists them")
     rows = colorizations.of_run(database, run_id)
     output = text_to_path(run.output_root)
     missing = _make_thumbnails(rows, ThumbnailFolder(gallery_folder(output, run_id)))

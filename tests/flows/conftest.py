@@ -57,9 +57,7 @@ def archive(tmp_path: Path) -> Path:
 def environment(tmp_path: Path) -> dict[str, str]:
     """The environment of a command: ours, with Prefect's records in the test's folder and no setting of the user's."""
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ARCHIVE_COLORIZER_", "PREFECT_"))
+        name: value for name, value in os.environ.items() if not name.startswith(("ARCHIVE_COLORIZER_", "PREFECT_"))
     }
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return kept | {

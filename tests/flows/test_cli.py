@@ -48,10 +48,10 @@ def test_help_lists_every_command_and_is_fast(command: CommandLine) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, flows.cli.app; print([n for n in ('torch', 'prefect', 'sqlalchemy', 'numpy') if n in sys.modules])"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    code = (
+        "import sys, flows.cli.app; print([n for n in ('torch', 'prefect', 'sqlalchemy', 'numpy') if n in sys.modules])"
     )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert answer.stdout == "[]\n"
 
 
