@@ -1,0 +1,74 @@
+"""Routed attention against dense, on features of real pictures."""
+
+import torch
+from torch.nn import functional as F
+
+from sscn.attention import attend, attend_routed, cluster_keys
+from sscn.efficientnet import load_efficientnet
+from sscn.matching import FeatureExtractor, tokens
+from sscn.presets import preset
+
+
+def _features(picture) -> torch.Tensor:
+    from sscn.colour import luminance
+
+    extract = FeatureExtractor(load_efficientnet(), preset("default"))
+    return tokens(extract(torch.from_numpy(luminance(picture))[None, None]).fine)
+
+
+def test_dense_attention_is_the_textbook_formula():
+    torch.manual_seed(0)
+    queries, keys = F.normalize(torch.randn(50, 8), dim=1), F.normalize(torch.randn(70, 8), dim=1)
+    values = torch.randn(70, 3)
+    found = attend(queries, keys, values, 0.1)
+    weights = torch.exp(queries @ keys.T / 0.1)
+    assert torch.allclose(found.values, (weights @ values) / weights.sum(1, keepdim=True), atol=1e-4)
+    assert torch.allclose(found.best, (queries @ keys.T).amax(1))
+
+
+def test_chunks_do_not_change_the_answer(monkeypatch, cat):
+    keys = _features(cat)
+    values = torch.rand(len(keys), 2)
+    whole = attend(keys[:200], keys, values, 0.02)
+    clusters = cluster_keys(keys, 32)
+    routed = attend_routed(keys[:200], keys, values, clusters, 4, 0.02)
+    monkeypatch.setattr("sscn.attention._SCORES_AT_ONCE", 3 * len(keys))
+    assert torch.allclose(attend(keys[:200], keys, values, 0.02).values, whole.values, atol=1e-5)
+    assert torch.allclose(attend_routed(keys[:200], keys, values, clusters, 4, 0.02).values, routed.values, atol=1e-5)
+
+
+def test_all_routes_together_are_dense(cat, coffee):
+    queries, keys = _features(coffee), _features(cat)
+    values = torch.rand(len(keys), 3)
+    clusters = cluster_keys(keys, 16)
+    routed = attend_routed(queries, keys, values, clusters, 16, 0.02)
+    dense = attend(queries, keys, values, 0.02)
+    assert torch.allclose(routed.values, dense.values, atol=1e-4)
+    assert torch.allclose(routed.best, dense.best, atol=1e-6)
+
+
+def test_few_routes_are_nearly_dense(cat):
+    """The picture against its own mirror image: a sixteenth of the pairs, nearly the same colours."""
+    queries, keys = _features(cat), _features(cat[:, ::-1].copy())
+    values = torch.linspace(-50, 50, len(keys))[:, None].sin() * 40
+    clusters = cluster_keys(keys, 128)
+    routed = attend_routed(queries, keys, values, clusters, 8, 0.02)
+    dense = attend(queries, keys, values, 0.02)
+    assert (routed.best >= dense.best - 1e-5).float().mean() > 0.9
+    error = (routed.values - dense.values).square().mean().sqrt()
+    assert error < 0.25 * values.square().mean().sqrt()
+
+
+def test_every_key_is_in_one_cluster_and_the_clustering_repeats(cat):
+    keys = _features(cat)
+    clusters, again = cluster_keys(keys, 64), cluster_keys(keys, 64)
+    assert torch.equal(torch.cat(clusters.members).sort().values, torch.arange(len(keys)))
+    assert all(torch.equal(a, b) for a, b in zip(clusters.members, again.members, strict=True))
+    assert torch.equal(clusters.centroids, again.centroids)
+
+
+def test_a_query_unlike_every_key_still_gets_a_colour():
+    keys = F.normalize(torch.ones(64, 4), dim=1)
+    values = torch.arange(64.0)[:, None]
+    found = attend_routed(-keys[:3], keys, values, cluster_keys(keys, 4), 2, 0.001)
+    assert torch.isfinite(found.values).all()
