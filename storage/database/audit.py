@@ -31,9 +31,7 @@ _VIEWS = {
         created_at=_TIME,
     ),
     "audit_failure": _view("audit_failure", "run_id path stage error_type message at", at=_TIME),
-    "audit_reference": _view(
-        "audit_reference", "reference_id path sha256 times_used mean_score mean_confidence"
-    ),
+    "audit_reference": _view("audit_reference", "reference_id path sha256 times_used mean_score mean_confidence"),
     "audit_runtime": _view("audit_runtime", "run_id stage items seconds_total seconds_median seconds_p95"),
 }
 # Newest runs first; within one, as a person looks for things.
@@ -57,9 +55,7 @@ def columns(view: str) -> list[str]:
     return [column.name for column in _table(view).columns]
 
 
-def rows(
-    db: Database, view: str, run_id: int | None = None, limit: int | None = None
-) -> list[dict[str, object]]:
+def rows(db: Database, view: str, run_id: int | None = None, limit: int | None = None) -> list[dict[str, object]]:
     """The rows of a view (of one run), ordered for reading; times are aware UTC datetimes.
 
     `audit_reference` has no run in it: with `run_id` its figures are those of this run for what it used.

@@ -23,9 +23,7 @@ from storage.database.statements import chunks
 from storage.database.types import now
 
 _CURRENT = tuple(getattr(Colorization, name) for name in CurrentColorization.__dataclass_fields__)
-_PLAIN = tuple(
-    name for name in ItemOutcome.__dataclass_fields__ if name not in ("matches", "timings", "created_at")
-)
+_PLAIN = tuple(name for name in ItemOutcome.__dataclass_fields__ if name not in ("matches", "timings", "created_at"))
 _FROM_RUN = ("weights_sha256", "index_version", "device", "precision")
 
 
@@ -81,9 +79,7 @@ def of_run(db: Database, run_id: int) -> list[RunColorization]:
     """All that is recorded of a run's items, with their candidates by rank; ordered by path and page."""
     own = [column for column in sa.inspect(Colorization).columns if column.name in _report_columns()]
     query = (
-        sa.select(
-            *own, Item.archive, Item.path, Item.page, Item.kind, Reference.library.label("reference_library")
-        )
+        sa.select(*own, Item.archive, Item.path, Item.page, Item.kind, Reference.library.label("reference_library"))
         .join(Item, Item.id == Colorization.item_id)
         .outerjoin(Reference, Reference.id == Colorization.reference_id)
         .where(Colorization.run_id == run_id)
@@ -148,18 +144,14 @@ def _record_chunk(session: Session, run: Run, outcomes: list[ItemOutcome], at: d
         rows.append(row)
     if replaced:
         session.execute(sa.update(Colorization).where(Colorization.id.in_(replaced)).values(superseded_at=at))
-    recorded = statements.upsert(
-        session, Colorization, rows, key=("run_id", "item_id"), returning=("item_id", "id")
-    )
+    recorded = statements.upsert(session, Colorization, rows, key=("run_id", "item_id"), returning=("item_id", "id"))
     _record_details(session, run.id, outcomes, {row.item_id: row.id for row in recorded}, earlier)
     _count(run, outcomes, earlier)
 
 
 def _earlier(session: Session, run: Run, item_ids: list[int]) -> _Earlier:
     columns = (Colorization.id, Colorization.run_id, Colorization.item_id, Colorization.state)
-    own = session.execute(
-        sa.select(*columns).where(Colorization.run_id == run.id, Colorization.item_id.in_(item_ids))
-    )
+    own = session.execute(sa.select(*columns).where(Colorization.run_id == run.id, Colorization.item_id.in_(item_ids)))
     current = session.execute(
         sa.select(*columns).where(
             Colorization.item_id.in_(item_ids),

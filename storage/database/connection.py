@@ -158,8 +158,7 @@ class Database:
         if encoding != "UTF8":
             where = describe(self._engine.url)
             raise DatabaseError(
-                f"{where} keeps text as {encoding}, which cannot hold every file name:"
-                " create it with encoding UTF8"
+                f"{where} keeps text as {encoding}, which cannot hold every file name: create it with encoding UTF8"
             )
 
     def _begin(self, engine: Engine) -> Session:

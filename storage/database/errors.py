@@ -64,9 +64,7 @@ def explain(error: DBAPIError, url: sa.URL) -> DatabaseError:
     state = getattr(cause, "sqlstate", None)
     reason = _first_line(str(cause), url)
     if state == "42501":
-        return DatabaseError(
-            f"{where} refuses access: {reason}; ask its administrator for the right to write"
-        )
+        return DatabaseError(f"{where} refuses access: {reason}; ask its administrator for the right to write")
     if state == "53100":
         return DatabaseError(f"the disk of {where} is full: make room there and start again")
     if state is None or state.startswith(("08", "28", "3D", "57")):

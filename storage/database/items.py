@@ -38,9 +38,7 @@ def known(db: Database, archive: str, *, page: int = 1) -> dict[str, KnownItem]:
 
 def pages(db: Database, archive: str) -> dict[tuple[str, int], KnownItem]:
     """What is known of an archive, every page of it."""
-    return {
-        (item.path, item.page): item for item in _read(db, sa.select(*_KNOWN).where(Item.archive == archive))
-    }
+    return {(item.path, item.page): item for item in _read(db, sa.select(*_KNOWN).where(Item.archive == archive))}
 
 
 def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int], int]:
@@ -55,10 +53,7 @@ def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int],
         raise ValueError("items of one archive at a time")
     at = now()
     # One row a key, in a fixed order: no statement may meet a row twice, no two processes block each other.
-    rows = {
-        (record.path, record.page): _row(record) | {"first_seen_at": at, "last_seen_at": at}
-        for record in records
-    }
+    rows = {(record.path, record.page): _row(record) | {"first_seen_at": at, "last_seen_at": at} for record in records}
     ordered = [rows[key] for key in sorted(rows)]
 
     def work(session: Session) -> dict[tuple[str, int], int]:

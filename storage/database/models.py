@@ -115,8 +115,7 @@ class Reference(Base):
     __table_args__ = (
         _one_of("state", ("active", "retired", "failed"), "state"),
         sa.CheckConstraint(
-            "state <> 'active' OR "
-            "(sha256 IS NOT NULL AND embedding IS NOT NULL AND embedding_version IS NOT NULL)",
+            "state <> 'active' OR (sha256 IS NOT NULL AND embedding IS NOT NULL AND embedding_version IS NOT NULL)",
             name="active_complete",
         ),
         sa.Index(

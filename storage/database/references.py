@@ -50,9 +50,7 @@ def upsert(db: Database, records: Sequence[ReferenceRecord]) -> dict[str, int]:
         ValueError: the records are of several libraries.
     """
     rows = {
-        record.path: _row(
-            record, embedding=to_blob(record.embedding), embedding_version=record.embedding_version
-        )
+        record.path: _row(record, embedding=to_blob(record.embedding), embedding_version=record.embedding_version)
         | {"state": "active", "width": record.width, "height": record.height}
         for record in records
     }
@@ -132,9 +130,7 @@ def vectors(
     return ids, flat.reshape(len(rows), -1).astype(np.float32)
 
 
-def embeddings(
-    db: Database, sha256s: Collection[str], embedding_version: str
-) -> dict[str, NDArray[np.float32]]:
+def embeddings(db: Database, sha256s: Collection[str], embedding_version: str) -> dict[str, NDArray[np.float32]]:
     """Embeddings (d,) already made of pictures with these digests, wherever they lie: nothing twice."""
 
     def work(session: Session) -> dict[str, NDArray[np.float32]]:
@@ -145,9 +141,7 @@ def embeddings(
                 Reference.embedding_version == embedding_version,
                 Reference.embedding.is_not(None),
             )
-            found.update(
-                (sha256, from_blob(blob)) for sha256, blob in session.execute(query) if sha256 and blob
-            )
+            found.update((sha256, from_blob(blob)) for sha256, blob in session.execute(query) if sha256 and blob)
         return found
 
     return db.run_read(work)
@@ -184,9 +178,7 @@ def _record(
             kept, gone = _sort_out(session, library, chunk, same)
             _retire(session, gone)
             if kept:
-                session.execute(
-                    sa.update(Reference), [chunk[path] | {"id": id_} for path, id_ in kept.items()]
-                )
+                session.execute(sa.update(Reference), [chunk[path] | {"id": id_} for path, id_ in kept.items()])
             ids.update(kept)
             at = now()
             new = [row | {"added_at": at} for path, row in chunk.items() if path not in kept]
@@ -218,9 +210,7 @@ def _sort_out(
     return kept, gone
 
 
-def _current(
-    session: Session, library: str, paths: list[str], *, retired: bool = False
-) -> Sequence[Reference]:
+def _current(session: Session, library: str, paths: list[str], *, retired: bool = False) -> Sequence[Reference]:
     """The rows under these paths without their embeddings, live ones first, then the newest."""
     query = (
         sa.select(Reference)
@@ -234,17 +224,13 @@ def _current(
 def _retire(session: Session, ids: list[int]) -> int:
     if not ids:
         return 0
-    change = (
-        sa.update(Reference).where(Reference.id.in_(ids), _LIVE).values(state="retired", retired_at=now())
-    )
+    change = sa.update(Reference).where(Reference.id.in_(ids), _LIVE).values(state="retired", retired_at=now())
     return len(session.scalars(change.returning(Reference.id)).all())
 
 
 def _row(record: ReferenceRecord | FailedReferenceRecord, **values: Any) -> dict[str, Any]:
     """Every column that either kind of record sets: what one leaves out must be cleared by the other."""
-    row = dict.fromkeys(
-        ("width", "height", "error_type", "message", "embedding", "embedding_version", "retired_at")
-    )
+    row = dict.fromkeys(("width", "height", "error_type", "message", "embedding", "embedding_version", "retired_at"))
     common = ("library", "path", "sha256", "size_bytes", "mtime_ns", "added_by_run_id")
     return row | {name: getattr(record, name) for name in common} | values
 

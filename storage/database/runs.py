@@ -38,9 +38,7 @@ def start(db: Database, record: RunRecord) -> int:
 
     def work(session: Session) -> int:
         # If the connection broke during an earlier attempt's commit, the row may be there.
-        found = session.scalar(
-            sa.select(Run.id).where(*(getattr(Run, name) == row[name] for name in identity))
-        )
+        found = session.scalar(sa.select(Run.id).where(*(getattr(Run, name) == row[name] for name in identity)))
         return found or session.scalars(sa.insert(Run).returning(Run.id), row).one()
 
     return db.run_write(work)
@@ -125,9 +123,7 @@ def latest(db: Database, output_root: str | None = None) -> StoredRun | None:
 
 
 def _update(db: Database, run_id: int, **values: object) -> None:
-    db.run_write(
-        lambda session: session.execute(sa.update(Run).where(Run.id == run_id).values(**values)) and None
-    )
+    db.run_write(lambda session: session.execute(sa.update(Run).where(Run.id == run_id).values(**values)) and None)
 
 
 def _ended(started: datetime, ended: datetime) -> dict[str, Any]:

@@ -22,9 +22,7 @@ _alembic_lock = threading.Lock()  # Alembic's context is one per process
 Standing = Literal["empty", "older", "current"]
 
 
-def judge(
-    version: str | None, tables: Collection[str], where: str, revisions: tuple[str, ...] = REVISIONS
-) -> Standing:
+def judge(version: str | None, tables: Collection[str], where: str, revisions: tuple[str, ...] = REVISIONS) -> Standing:
     """How a database stands to this program, from its version (None: no version table) and its tables.
 
     Raises:
@@ -35,9 +33,7 @@ def judge(
     if version is None:
         if not set(tables) - {VERSION_TABLE}:
             return "empty"
-        raise SchemaError(
-            f"{where} holds the tables of another program: give this program a database of its own"
-        )
+        raise SchemaError(f"{where} holds the tables of another program: give this program a database of its own")
     if len(version) == 4 and version.isdigit() and version > revisions[-1]:
         raise SchemaError(
             f"{where} was made by a newer version of this program (schema {version},"
@@ -117,9 +113,7 @@ def _migrate(engine: Engine, where: str) -> None:
                     return
                 _run_alembic(connection)
                 if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-                    raise SchemaError(
-                        f"{where} could not be upgraded: some of its rows refer to missing ones"
-                    )
+                    raise SchemaError(f"{where} could not be upgraded: some of its rows refer to missing ones")
         finally:
             if sqlite:
                 _sqlite(connection).execute("PRAGMA foreign_keys=ON")

@@ -1,9 +1,21 @@
 """The audit views, with figures worked out by hand."""
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
-from storage.database import Database, audit, colorizations, items, references, reviews, runs
+from storage.database import (
+    Database,
+    audit,
+    colorizations,
+    items,
+    open_database,
+    references,
+    reviews,
+    runs,
+    sqlite_url,
+)
 from storage.database.records import FailedReferenceRecord, ItemOutcome, MatchRecord, RunCounts, StageTiming
 from tests.storage.database.samples import (
     LIBRARY,
@@ -114,9 +126,7 @@ def test_audit_failure(db: Database) -> None:
             "at": at(6),
         }
     ]
-    assert [
-        (row["path"], row["stage"], row["error_type"]) for row in audit.rows(db, "audit_failure", second)
-    ] == [
+    assert [(row["path"], row["stage"], row["error_type"]) for row in audit.rows(db, "audit_failure", second)] == [
         ("b.tif", "network", "memory"),
         ("r.jpg", "reference", "empty"),
     ]
@@ -156,8 +166,7 @@ def test_audit_runtime_of_single_items(db: Database) -> None:
     ids = add_items(db, *(f"{number:02}.tif" for number in range(20)))
     # 20 seconds, 19, ... 1: median (10 + 11) / 2; 95 % of 20 is the 19th of them
     outcomes = [
-        done(item_id, timings=(StageTiming(stage="network", seconds=float(20 - n)),))
-        for n, item_id in enumerate(ids)
+        done(item_id, timings=(StageTiming(stage="network", seconds=float(20 - n)),)) for n, item_id in enumerate(ids)
     ]
     # odd number: the middle one; of three, 95 % is the third
     for n, seconds in enumerate((5.0, 1.0, 2.0)):
@@ -200,9 +209,7 @@ def test_figures_are_plain_numbers(db: Database) -> None:
     (reference_id,) = add_references(db, "r.jpg")
     (item_id,) = add_items(db, "a.tif")
     timing = StageTiming(stage="network", seconds=1.5)
-    colorizations.record(
-        db, run_id, [done(item_id, reference_id=reference_id, reference_score=0.5, timings=(timing,))]
-    )
+    colorizations.record(db, run_id, [done(item_id, reference_id=reference_id, reference_score=0.5, timings=(timing,))])
     for view in audit.VIEWS:
         for row in audit.rows(db, view):
             assert {type(value).__name__ for value in row.values()} <= {
@@ -223,3 +230,12 @@ def test_rows_can_be_limited_and_unknown_views_are_refused(db: Database) -> None
     assert len(audit.rows(db, "audit_run", limit=2)) == 2
     with pytest.raises(ValueError, match="no audit view 'audit_money'"):
         audit.rows(db, "audit_money")
+
+
+def test_views_of_one_run_are_found_by_an_index(tmp_path: Path) -> None:
+    with open_database(sqlite_url(tmp_path / "provenance.db")) as db, db.read() as session:
+        for view in ("audit_run", "audit_item", "audit_failure", "audit_runtime"):
+            plan = session.execute(sa.text(f"EXPLAIN QUERY PLAN SELECT * FROM {view} WHERE run_id = 5"))
+            steps = [row.detail for row in plan]
+            tables = ("run", "c", "f", "i", "stage_timing")
+            assert not [step for step in steps if step.startswith("SCAN") and step.split()[1] in tables], view

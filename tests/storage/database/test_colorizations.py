@@ -38,9 +38,7 @@ def _snapshot(db: Database) -> dict[str, Sequence[object]]:
     }
     with db.read() as session:
         return {
-            table: sorted(
-                (tuple(row) for row in session.execute(sa.text(f"SELECT {columns} FROM {table}"))), key=repr
-            )
+            table: sorted((tuple(row) for row in session.execute(sa.text(f"SELECT {columns} FROM {table}"))), key=repr)
             for table, columns in tables.items()
         }
 

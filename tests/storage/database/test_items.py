@@ -24,9 +24,7 @@ def test_the_same_again_keeps_ids_and_the_first_sight(db: Database) -> None:
     first = items.upsert(db, [item("a.tif"), item("b.tif")])
     items.upsert(db, [item("b.tif"), item("c.tif"), item("a.tif", sha256=digest("b"), width=None)])
     known = items.known(db, ARCHIVE)
-    assert {path: known[path].id for path in ("a.tif", "b.tif")} == {
-        path: id_ for (path, _), id_ in first.items()
-    }
+    assert {path: known[path].id for path in ("a.tif", "b.tif")} == {path: id_ for (path, _), id_ in first.items()}
     assert known["a.tif"].sha256 == digest("b")
     assert known["a.tif"].width is None
     with db.read() as session:
@@ -69,9 +67,7 @@ def test_seeing_an_item_again_changes_only_when(db: Database) -> None:
     items.seen(db, [ids["a.tif", 1]])
     assert items.known(db, ARCHIVE) == before
     with db.read() as session:
-        rows = session.connection().exec_driver_sql(
-            "SELECT path FROM item WHERE last_seen_at > first_seen_at"
-        )
+        rows = session.connection().exec_driver_sql("SELECT path FROM item WHERE last_seen_at > first_seen_at")
         assert [path for (path,) in rows] == ["a.tif"]
 
 

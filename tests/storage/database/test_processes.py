@@ -105,14 +105,10 @@ def test_a_file_that_stays_locked_is_an_error_in_the_end(tmp_path: Path) -> None
 
 def _cut_all_connections(server_url: str, database: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,)
-        )
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
 
 
-def test_a_transaction_whose_connection_breaks_is_done_again_whole(
-    postgresql_url: str, postgresql_server: str
-) -> None:
+def test_a_transaction_whose_connection_breaks_is_done_again_whole(postgresql_url: str, postgresql_server: str) -> None:
     with open_database(postgresql_url) as db:
         attempts: list[int] = []
 

@@ -28,9 +28,7 @@ def test_a_run_from_start_to_end(db: Database) -> None:
     assert running.pid > 0
     assert running.hostname
 
-    runs.finish(
-        db, run_id, "completed_with_failures", RunCounts(items=10, done=5, failed=1, skipped=4), "x\0y"
-    )
+    runs.finish(db, run_id, "completed_with_failures", RunCounts(items=10, done=5, failed=1, skipped=4), "x\0y")
     ended = runs.get(db, run_id)
     assert ended is not None
     assert ended.state == "completed_with_failures"

@@ -60,9 +60,7 @@ def test_check_constraints_are_those_of_the_models(db: Database) -> None:
 def test_every_foreign_key_leads_an_index() -> None:
     for table in Base.metadata.sorted_tables:
         leading = {next(iter(index.columns)).name for index in table.indexes}
-        leading |= {
-            next(iter(c.columns)).name for c in table.constraints if isinstance(c, sa.UniqueConstraint)
-        }
+        leading |= {next(iter(c.columns)).name for c in table.constraints if isinstance(c, sa.UniqueConstraint)}
         assert {key.parent.name for key in table.foreign_keys} <= leading, table.name
 
 
@@ -120,8 +118,7 @@ def test_a_migration_that_fails_leaves_nothing(empty_url: str, monkeypatch: pyte
 def test_processes_that_open_an_empty_database_at_once_make_it_once(empty_url: str) -> None:
     code = "import sys; from storage.database import open_database; open_database(sys.argv[1]).close()"
     processes = [
-        subprocess.Popen([sys.executable, "-c", code, empty_url], stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen([sys.executable, "-c", code, empty_url], stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
     assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
 
@@ -178,9 +175,7 @@ def a_revision_ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Lets the program believe that there is a schema after the newest."""
 
     def go_ahead() -> None:
-        monkeypatch.setattr(
-            "storage.database.schema.judge", lambda version, *_: "older" if version else "empty"
-        )
+        monkeypatch.setattr("storage.database.schema.judge", lambda version, *_: "older" if version else "empty")
 
     return go_ahead
 
@@ -196,9 +191,7 @@ def test_an_older_schema_with_records_waits_for_the_upgrade_command(
     open_database(url, upgrade=True).close()
 
 
-def test_an_older_schema_without_records_is_upgraded_at_once(
-    url: str, a_revision_ahead: Callable[[], None]
-) -> None:
+def test_an_older_schema_without_records_is_upgraded_at_once(url: str, a_revision_ahead: Callable[[], None]) -> None:
     open_database(url).close()
     a_revision_ahead()
     open_database(url).close()

@@ -94,8 +94,7 @@ def _create_run() -> None:
         sa.Column("message", sa.Text(), nullable=True),
         sa.CheckConstraint("(state = 'running') = (ended_at IS NULL)", name=op.f("ck_run_ended")),
         sa.CheckConstraint(
-            "state IN ('running', 'completed', 'completed_with_failures',"
-            " 'interrupted', 'crashed', 'failed')",
+            "state IN ('running', 'completed', 'completed_with_failures', 'interrupted', 'crashed', 'failed')",
             name=op.f("ck_run_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
@@ -123,14 +122,11 @@ def _create_reference() -> None:
         sa.Column("retired_at", INSTANT, nullable=True),
         sa.Column("added_by_run_id", ID, nullable=True),
         sa.CheckConstraint(
-            "state <> 'active' OR "
-            "(sha256 IS NOT NULL AND embedding IS NOT NULL AND embedding_version IS NOT NULL)",
+            "state <> 'active' OR (sha256 IS NOT NULL AND embedding IS NOT NULL AND embedding_version IS NOT NULL)",
             name=op.f("ck_reference_active_complete"),
         ),
         sa.CheckConstraint("state IN ('active', 'retired', 'failed')", name=op.f("ck_reference_state")),
-        sa.ForeignKeyConstraint(
-            ["added_by_run_id"], ["run.id"], name=op.f("fk_reference_added_by_run_id_run")
-        ),
+        sa.ForeignKeyConstraint(["added_by_run_id"], ["run.id"], name=op.f("fk_reference_added_by_run_id_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reference")),
     )
     op.create_index(op.f("ix_reference_added_by_run_id"), "reference", ["added_by_run_id"])
@@ -234,9 +230,7 @@ def _create_match() -> None:
         sa.Column("chosen", sa.Boolean(), nullable=False),
         sa.CheckConstraint("rank >= 1", name=op.f("ck_match_rank")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_match_item_id_item")),
-        sa.ForeignKeyConstraint(
-            ["reference_id"], ["reference.id"], name=op.f("fk_match_reference_id_reference")
-        ),
+        sa.ForeignKeyConstraint(["reference_id"], ["reference.id"], name=op.f("fk_match_reference_id_reference")),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_match_run_id_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_match")),
         sa.UniqueConstraint("run_id", "item_id", "rank", name=op.f("uq_match_run_id_item_id_rank")),
