@@ -16,8 +16,8 @@ from flows.settings import RunSettings
 def serve_schedule(settings: RunSettings, cron: str) -> None:
     """Start (or find) a Prefect server, register the schedule and do its runs, one at a time.
 
-    Returns when SIGTERM or SIGINT arrives; a run in progress and our server end with it. What that run did not
-    finish is taken up by the next.
+    Returns when SIGTERM or SIGINT arrives, which is its normal end; a run in progress and our server end with it.
+    What that run did not finish is taken up by the next.
 
     Raises:
         UsageError: the cron line cannot be understood.
@@ -26,19 +26,19 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
     server = PrefectServer.start(lasting=True)
     try:
         server.wait()
-        from prefect import serve
         from prefect.client.schemas.schedules import CronSchedule
         from prefect.deployments.runner import RunnerDeployment
         from prefect.types.entrypoint import EntrypointType
 
         from flows.orchestration.flow import colorize_archive
+        from flows.orchestration.runner import ScheduleRunner
 
         try:
             schedule = CronSchedule(cron=cron, timezone=local_timezone())
         except ValueError as error:
             raise UsageError(f'--cron: "{cron}" is no cron line; "0 2 * * *" is every night at two') from error
         deployment = colorize_archive.to_deployment(
-            name=deployment_name(settings),
+            name=deployment_name(settings.archive, settings.output),
             schedules=[schedule],
             parameters={"settings": settings.model_dump(mode="json")},
             concurrency_limit=1,
@@ -46,15 +46,17 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
         )
         page = server.url.removesuffix("/api")
         print(f"serving {settings.archive} at {cron!r}; see {page}", file=sys.stderr, flush=True)
-        serve(cast(RunnerDeployment, deployment), print_starting_message=False, limit=1)
+        runner = ScheduleRunner(limit=1, pause_on_shutdown=False)
+        runner.add_deployment(cast(RunnerDeployment, deployment))
+        runner.run_until_stopped()
     finally:
         server.stop()
 
 
-def deployment_name(settings: RunSettings) -> str:
+def deployment_name(archive: Path, output: Path) -> str:
     """A name for the schedule of this output folder: the same at every start, without signs Prefect refuses."""
-    folder = re.sub(r"[^\w.-]+", "-", settings.archive.name) or "archive"
-    return f"{folder}-{hashlib.sha256(os.fsencode(settings.output)).hexdigest()[:8]}"
+    folder = re.sub(r"[^\w.-]+", "-", archive.name) or "archive"
+    return f"{folder}-{hashlib.sha256(os.fsencode(output)).hexdigest()[:8]}"
 
 
 def local_timezone() -> str:

@@ -1,0 +1,183 @@
+"""Through Prefect: the run on record there, the server that never outlives us, and a schedule that really schedules."""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.orchestration.schedule import deployment_name
+from tests.flows.conftest import CommandLine
+
+PATIENCE = 150  # seconds; a server with a new database needs 10 to 30
+
+
+@pytest.fixture(scope="module")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all: making Prefect's database is the slowest part."""
+    return tmp_path_factory.mktemp("prefect-home")
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], prefect_home: Path, tmp_path: Path) -> dict[str, str]:
+    return environment | {"PREFECT_HOME": str(prefect_home), "HOME": str(tmp_path / "home")}
+
+
+def server_pids(parent: int) -> list[int]:
+    """The Prefect servers started for a process."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"flows.orchestration.server_child" in line and line[-2] == str(parent).encode():
+            found.append(int(folder.name))
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    """All descendants of a process."""
+    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [further for child in children for further in children_of(child)]
+
+
+def wait_for(condition: object, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def serving(
+    archive: Path, references: Path, tmp_path: Path, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    line = [sys.executable, "-m", "flows.cli", "serve", "--cron", "0 2 * * *", str(archive)]
+    line += ["--references", str(references), "--output", str(tmp_path / "out"), "--size", "64"]
+    process = subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def api(url: str, path: str, body: dict[str, object]) -> list[dict[str, object]]:
+    request = urllib.request.Request(
+        f"{url}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                found: list[dict[str, object]] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > deadline:  # 503: its SQLite is busy, try again
+                raise
+            time.sleep(0.5)
+
+
+def test_run_is_on_record_in_prefect(
+    archive: Path, references: Path, tmp_path: Path, command: CommandLine, prefect_home: Path
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["run", archive, "--references", references, "--output", output, "--size", 64, "--batch-size", 2]
+    answer = command(*arguments)
+    assert answer.returncode == 0, answer.stderr
+    assert "prefect" not in answer.stdout.lower()
+    with sqlite3.connect(output / "provenance.db") as ours:
+        ((flow_run_id, state),) = ours.execute("SELECT flow_run_id, state FROM audit_run").fetchall()
+    assert state == "completed"
+    with sqlite3.connect(prefect_home / "prefect.db") as theirs:
+        name = theirs.execute("SELECT state_name FROM flow_run WHERE id = ?", (flow_run_id,)).fetchone()
+        tasks = theirs.execute("SELECT name FROM task_run WHERE flow_run_id = ?", (flow_run_id,)).fetchall()
+        kinds = theirs.execute("SELECT type FROM artifact WHERE flow_run_id = ?", (flow_run_id,)).fetchall()
+    assert name == ("Completed",)
+    assert sorted(tasks) == [("batch-0",), ("batch-1",)]  # one task for each batch, never for each item
+    assert sorted(kinds) == [("markdown",), ("table",)]
+    assert not (tmp_path / "home" / ".prefect").exists()
+
+    start = time.monotonic()
+    again = command(*arguments)
+    assert again.returncode == 0
+    assert "nothing to do" in again.stdout
+    assert time.monotonic() - start < 60
+    with sqlite3.connect(prefect_home / "prefect.db") as theirs:
+        assert theirs.execute("SELECT COUNT(*) FROM flow_run").fetchone() == (1,)
+
+
+def test_server_dies_with_a_killed_run(
+    archive: Path, references: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    line = [sys.executable, "-m", "flows.cli", "run", str(archive), "--references", str(references)]
+    with subprocess.Popen([*line, "--output", str(tmp_path / "out")], env=environment, cwd=tmp_path) as run:
+        wait_for(lambda: server_pids(run.pid) or run.poll() is not None, "the server")
+        assert server_pids(run.pid)
+        run.kill()
+    wait_for(lambda: not server_pids(run.pid), "the end of the server")
+
+
+def test_schedule_gets_a_scheduled_run_and_stops_cleanly(serving: subprocess.Popen[str], prefect_home: Path) -> None:
+    announcement = prefect_home / "archive-colorizer-server.url"
+    wait_for(lambda: announcement.exists() or serving.poll() is not None, "the server")
+    assert serving.poll() is None, serving.communicate()[1]
+    url = announcement.read_text()
+    wait_for(lambda: api(url, "deployments/filter", {}), "the deployment")
+    (deployment,) = api(url, "deployments/filter", {})
+    assert deployment["schedules"][0]["schedule"]["cron"] == "0 2 * * *"  # type: ignore[index]
+    query: dict[str, object] = {
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        "deployments": {"id": {"any_": [deployment["id"]]}},
+    }
+    wait_for(lambda: api(url, "flow_runs/filter", query), "a scheduled run")
+    children = server_pids(serving.pid)
+    assert len(children) == 1
+    serving.send_signal(signal.SIGTERM)
+    _, stderr = serving.communicate(timeout=60)
+    assert serving.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    assert not server_pids(serving.pid)
+    assert not announcement.exists()
+
+
+def test_a_due_run_colorizes_and_a_stop_in_the_middle_leaves_no_child(
+    serving: subprocess.Popen[str], prefect_home: Path, archive: Path, tmp_path: Path
+) -> None:
+    announcement = prefect_home / "archive-colorizer-server.url"
+    wait_for(lambda: announcement.exists() or serving.poll() is not None, "the server")
+    url = announcement.read_text()
+    name = {"deployments": {"name": {"any_": [deployment_name(output=tmp_path / "out", archive=archive)]}}}
+    wait_for(lambda: api(url, "deployments/filter", name), "the deployment")
+    (deployment,) = api(url, "deployments/filter", name)
+    start = f"deployments/{deployment['id']}/create_flow_run"
+    database = tmp_path / "out" / "provenance.db"
+
+    def states() -> list[tuple[str, int]]:
+        if not database.exists():
+            return []
+        with sqlite3.connect(database) as opened:
+            try:
+                return opened.execute("SELECT state, done FROM audit_run ORDER BY run_id").fetchall()
+            except sqlite3.OperationalError:  # being made
+                return []
+
+    api(url, start, {"state": {"type": "SCHEDULED"}})
+    wait_for(lambda: states() == [("completed", 3)], "the first run")
+    for number in range(30):
+        shutil.copy(archive / "cup.png", archive / f"cup {number}.png")
+    api(url, start, {"state": {"type": "SCHEDULED"}})
+    wait_for(lambda: ("running", 0) in states(), "the second run")
+    family = children_of(serving.pid)
+    assert len(family) >= 2
+    serving.send_signal(signal.SIGTERM)
+    serving.communicate(timeout=60)
+    assert serving.returncode == 0
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
