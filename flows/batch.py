@@ -172,7 +172,9 @@ class BatchWorker:
         with work.watch.stage("embed"):
             vectors = self._engine.embedder.embed([_master(work).pixels])
         with work.watch.stage("search"):
-            work.matches = self._library.search_vectors(vectors, self._engine.settings.candidates)[0]
+            found = self._library.search_vectors(vectors, self._engine.settings.candidates)[0]
+        with work.watch.stage("rerank"):
+            work.matches = self._library.rerank(_master(work).pixels, found)
         if not work.matches:
             raise ItemFailure("no_reference", f"{work.item.path}: no reference was found; add colour photographs")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from storage.database.records import StageTiming
 
-STAGES = ("read", "embed", "search", "reference", "network", "chroma", "write", "thumbnail")
+STAGES = ("read", "embed", "search", "rerank", "reference", "network", "chroma", "write", "thumbnail")
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from retrieval.errors import RetrievalError
 from retrieval.features import VGG_SIDE, Networks
 from retrieval.luminance import Picture, Prepared, prepare, recipe
 from retrieval.whitening import WHITENING_SHA256, Whitening, load_whitening
-from sscn.efficientnet import load_efficientnet
+from sscn.efficientnet import EfficientNetLite0, load_efficientnet
 from sscn.errors import SscnError
 from sscn.vgg import load_vgg
 from sscn.weights import weights_sha256
@@ -34,9 +34,7 @@ class Embedder:
     the vector is longer.
     """
 
-    def __init__(
-        self, networks: Networks, maps: tuple[Whitening, Whitening], version: str, own_vgg: bool
-    ) -> None:
+    def __init__(self, networks: Networks, maps: tuple[Whitening, Whitening], version: str, own_vgg: bool) -> None:
         self._networks = networks
         self._vgg_map, self._semantic_map = maps
         self._own_vgg = own_vgg
@@ -65,6 +63,11 @@ class Embedder:
         )
         return cls(Networks(vgg, semantic), load_whitening(), "+".join(parts), vgg_weights is not None)
 
+    @property
+    def semantic(self) -> EfficientNetLite0:
+        """The semantic network, for others who look at the same pictures."""
+        return self._networks.semantic
+
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """Vectors of pictures: PIL images or ndarrays (H, W) or (H, W, 3), uint8 or uint16, sRGB-encoded.
 
@@ -81,11 +84,7 @@ class Embedder:
         if not prepared:
             return np.zeros((0, self.dimension), np.float32)
         looks, meanings = self._networks.features(prepared)
-        look = (
-            _unit(looks - looks.mean(axis=1, keepdims=True))
-            if self._own_vgg
-            else _unit(self._vgg_map.apply(looks))
-        )
+        look = _unit(looks - looks.mean(axis=1, keepdims=True)) if self._own_vgg else _unit(self._vgg_map.apply(looks))
         meaning = _unit(self._semantic_map.apply(meanings))
         return _unit(np.concatenate([look, SEMANTIC_WEIGHT * meaning], axis=1))
 

@@ -24,7 +24,7 @@ class Networks:
 
     def __init__(self, vgg: VGG16, semantic: EfficientNetLite0) -> None:
         self._vgg = vgg
-        self._semantic = semantic
+        self.semantic = semantic
         self._device = next(vgg.parameters()).device
 
     def features(self, prepared: Sequence[Prepared]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -49,9 +49,9 @@ class Networks:
         small = F.interpolate(luminance, size, mode="bilinear", antialias=True, align_corners=False)
         maps = self._vgg.features(small, VGG_LAYERS)
         look = torch.cat([maps[layer].mean(dim=(2, 3)) for layer in VGG_LAYERS], dim=1)
-        last = len(self._semantic.blocks) - 1
-        found = self._semantic.features(luminance, (*SEMANTIC_BLOCKS, last))
-        head = F.relu6(self._semantic.head_conv(found[last])).mean(dim=(2, 3))
+        last = len(self.semantic.blocks) - 1
+        found = self.semantic.features(luminance, (*SEMANTIC_BLOCKS, last))
+        head = F.relu6(self.semantic.head_conv(found[last])).mean(dim=(2, 3))
         middle = [found[block].mean(dim=(2, 3)) for block in SEMANTIC_BLOCKS]
         return look.sqrt(), _signed_root(torch.cat([*middle, head], dim=1))
 

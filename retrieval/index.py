@@ -172,9 +172,7 @@ def save_or_log(index: VectorIndex, folder: Path, version: str, embedding_versio
     try:
         index.save(folder, version, embedding_version)
     except (OSError, StorageError) as error:
-        log.warning(
-            "%s: the search index cannot be kept there (%s); it is held in memory only", folder, error
-        )
+        log.warning("%s: the search index cannot be kept there (%s); it is held in memory only", folder, error)
 
 
 def _ids_digest(ids: Ids) -> str:

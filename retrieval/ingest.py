@@ -60,9 +60,7 @@ _Outcome = _Read | _Failure | _Plain
 class Ingest:
     """One pass of taking files into the library at ``root``; use it once."""
 
-    def __init__(
-        self, database: Database, embedder: Embedder, root: Path, library: str, run_id: int | None
-    ) -> None:
+    def __init__(self, database: Database, embedder: Embedder, root: Path, library: str, run_id: int | None) -> None:
         self._database = database
         self._embedder = embedder
         self._root = root
@@ -125,9 +123,7 @@ class Ingest:
                 pool.shutdown(cancel_futures=True)
 
     @staticmethod
-    def _drain(
-        waiting: "deque[tuple[Offered, Future[_Outcome]]]", leave: int
-    ) -> Iterator[tuple[Offered, _Outcome]]:
+    def _drain(waiting: "deque[tuple[Offered, Future[_Outcome]]]", leave: int) -> Iterator[tuple[Offered, _Outcome]]:
         while len(waiting) > leave:
             offered, future = waiting.popleft()
             yield offered, future.result()
@@ -202,11 +198,7 @@ class Ingest:
         contents = {read.sha256 for read in batch}
         vectors = references.embeddings(self._database, contents, self._embedder.version)
         reused = set(vectors)
-        new = {
-            read.sha256: read.prepared
-            for read in batch
-            if read.sha256 not in vectors and read.prepared is not None
-        }
+        new = {read.sha256: read.prepared for read in batch if read.sha256 not in vectors and read.prepared is not None}
         if new:
             made = self._embedder.embed_prepared(list(new.values()))
             vectors.update(zip(new, made, strict=True))
@@ -243,9 +235,7 @@ class Ingest:
         gone = [
             known
             for text, known in self._live.items()
-            if text not in seen
-            and known.error_type != REMOVED
-            and _is_gone(path_of(text, self._root), folders)
+            if text not in seen and known.error_type != REMOVED and _is_gone(path_of(text, self._root), folders)
         ]
         references.retire(self._database, [known.id for known in gone])
         self._retired += sum(known.state == "active" for known in gone)

@@ -4,8 +4,9 @@ The database is the truth. The index is built from it, may be thrown away at any
 up in the database and on the disk before it is handed out: a retired reference, a picture that is gone and a
 picture that is no longer the one that was embedded are never returned.
 
-A score is the inner product of two unit vectors, cut off below zero: 0 for pictures that have no more in
-common than any two, 1 for the same luminance.
+A score of `search_vectors` is the inner product of two unit vectors, cut off below zero: 0 for pictures that have no
+more in common than any two, 1 for the same luminance. `search` and `rerank` average it with how well the parts match
+(`retrieval.rerank`).
 """
 
 import logging
@@ -25,6 +26,7 @@ from retrieval.index import StaleIndex, VectorIndex, index_version, load_index, 
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
 from retrieval.records import AddReport, Match, Progress, Reference
+from retrieval.rerank import PartsReranker
 from retrieval.transfer import copy_library
 from storage.database import Database, open_database, references
 from storage.database.records import KnownReference
@@ -66,6 +68,7 @@ class ReferenceLibrary:
         self._database = database
         self._index_directory = index_directory
         self._embedder = embedder
+        self._reranker = PartsReranker(embedder.semantic)
         self._root = library_root.resolve()
         self._library = path_to_text(self._root)
         self._run_id = run_id
@@ -154,12 +157,16 @@ class ReferenceLibrary:
         return sorted((self._reference(one) for one in self._active()), key=lambda reference: reference.id)
 
     def search(self, image: Picture, k: int = 5) -> Matches:
-        """The k references whose luminance is most like that of ``image``, best first.
+        """The k references whose luminance is most like that of ``image``, the one whose parts match best first.
 
         Raises:
             RetrievalError: ``image`` is no picture.
         """
-        return self.search_vectors(self._embedder.embed([image]), k)[0]
+        return self.rerank(image, self.search_vectors(self._embedder.embed([image]), k)[0])
+
+    def rerank(self, image: Picture, matches: Sequence[Match]) -> Matches:
+        """The candidates that `search_vectors` found for ``image``, in the order in which their parts match too."""
+        return self._reranker.rerank(image, matches)
 
     def search_vectors(self, vectors: NDArray[np.float32], k: int) -> Sequence[Matches]:
         """The k best references of each vector (N, d); fewer where the library has fewer that can be used.
@@ -234,9 +241,7 @@ class ReferenceLibrary:
         if version == self._version:
             return
         try:
-            index = load_index(
-                self._index_directory, version, self._embedder.version, self._embedder.dimension
-            )
+            index = load_index(self._index_directory, version, self._embedder.version, self._embedder.dimension)
         except StaleIndex as reason:
             log.info("search index of %s: %s; building it from the database", self._library, reason)
             self._build(active, vectors)

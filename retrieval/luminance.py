@@ -40,9 +40,7 @@ def as_pixels(picture: Picture) -> Pixels:
     else:
         pixels = picture
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.size == 0:
-        raise RetrievalError(
-            f"a picture of {pixels.dtype} samples cannot be embedded; 8 or 16 bit are needed"
-        )
+        raise RetrievalError(f"a picture of {pixels.dtype} samples cannot be embedded; 8 or 16 bit are needed")
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
         raise RetrievalError(f"a picture of shape {pixels.shape} cannot be embedded; it must be grey or RGB")
     return pixels

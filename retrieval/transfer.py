@@ -52,11 +52,7 @@ def copy_library(
     for text, record in records.items():
         old = known.get(text)
         there = old is not None and old.state == "active"
-        if (
-            not there
-            or old is None
-            or (old.sha256, old.embedding_version) != (record.sha256, embedding_version)
-        ):
+        if not there or old is None or (old.sha256, old.embedding_version) != (record.sha256, embedding_version):
             new.append(record)
     gone = [one for text, one in known.items() if text not in records]
     for start in range(0, len(new), _CHUNK):

@@ -39,17 +39,13 @@ def load_whitening(path: Path = WHITENING_PATH) -> tuple[Whitening, Whitening]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise RetrievalError(
-            f"{path}: the embedding's weights cannot be read ({error.strerror}); {remedy}"
-        ) from error
+        raise RetrievalError(f"{path}: the embedding's weights cannot be read ({error.strerror}); {remedy}") from error
     if hashlib.sha256(data).hexdigest() != WHITENING_SHA256:
         raise RetrievalError(f"{path}: the embedding's weights are damaged (sha256 differs); {remedy}")
     try:
         arrays = {name: array.astype(np.float32) for name, array in load(data).items()}
         if set(arrays) != {"vgg.mean", "vgg.projection", "semantic.mean", "semantic.projection"}:
-            raise RetrievalError(
-                f"{path}: the embedding's weights hold other parts than this version's; {remedy}"
-            )
+            raise RetrievalError(f"{path}: the embedding's weights hold other parts than this version's; {remedy}")
     except SafetensorError as error:
         raise RetrievalError(f"{path}: the embedding's weights are damaged; {remedy}") from error
     return (

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -93,21 +93,17 @@ class Colorizer:
     @property
     def parameters(self) -> Mapping[str, str | int | float]:
         """Everything besides weights and pictures that changes pixels."""
-        p = self._network.preset
+        knobs = {
+            name: _weights_text(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self._network.preset).items()
+            if name != "name"
+        }
         return MappingProxyType(
             {
-                "preset": p.name,
+                "preset": self._network.preset.name,
                 "attention": self._network.local_detail.attention,
                 "size": self._size,
-                "fine_blocks": _weights_text(p.fine_blocks),
-                "coarse_blocks": _weights_text(p.coarse_blocks),
-                "temperature": p.temperature,
-                "coarse_temperature": p.coarse_temperature,
-                "clusters": p.clusters,
-                "routes": p.routes,
-                "style_strength": p.style_strength,
-                "edge_radius": p.edge_radius,
-                "edge_epsilon": p.edge_epsilon,
+                **knobs,
             }
         )
 

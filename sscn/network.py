@@ -4,7 +4,7 @@ Bai et al., "Semantic-Sparse Colorization Network for Deep Exemplar-based Colori
 The paper first transfers the reference's global style, then local detail by sparse attention to the reference, and
 fuses both. Here both stages carry the reference's chroma over explicitly, and the match's confidence fuses them:
 where a place has a good match, its colour; where not, the calm global style. Learned parts join at the same three
-places (``GlobalStyle``, ``LocalDetailTransfer``, the fusion in ``SSCN.forward``) as corrections that start at zero.
+places (``GlobalStyle``, ``LocalDetailTransfer``, ``Fusion``) as corrections that start at zero.
 """
 
 from dataclasses import dataclass
@@ -90,6 +90,29 @@ class LocalDetailTransfer(nn.Module):
         return attend_routed(queries, keys, values, reference.clusters, self.routes, self.temperature)
 
 
+class Fusion(nn.Module):
+    """Joins both stages: the match's colour where it is trusted, calm colour of the surroundings where it is not.
+
+    The calm colour is a smooth function of luminance over a large neighbourhood, fitted to what is trusted there, so
+    that plain ground without a match does not turn blotchy.
+    """
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.style_strength = preset.style_strength
+        self.calm_extent = preset.calm_extent
+        self.calm_epsilon = preset.calm_epsilon
+        self.trusted = preset.trusted
+
+    def forward(self, fine: Tensor, style: Tensor, confidence: Tensor, guide: Tensor) -> Tensor:
+        """Chroma of both stages (1, 2, h, w), confidence and guide (1, 1, h, w) -> chroma (1, 2, h, w)."""
+        mixed = confidence * fine + (1 - confidence) * self.style_strength * style
+        radius = max(2, round(max(guide.shape[-2:]) * self.calm_extent))
+        model = guided_model(guide, mixed, radius, self.calm_epsilon, weight=confidence + 0.05)
+        trust = (confidence / self.trusted).clamp(max=1) ** 1.5
+        return trust * fine + (1 - trust) * apply_model(model, guide)
+
+
 class SSCN(nn.Module):
     """Grey target + colour reference -> chroma. Tensors in, tensors out; pictures are the Colorizer's business."""
 
@@ -99,6 +122,7 @@ class SSCN(nn.Module):
         self.extract = FeatureExtractor(encoder, preset)
         self.global_style = GlobalStyle(preset)
         self.local_detail = LocalDetailTransfer(preset, attention)
+        self.fusion = Fusion(preset)
 
     def encode_reference(self, lab: Tensor) -> EncodedReference:
         """Lab (1, 3, H, W) of the reference -> all that targets need of it."""
@@ -128,10 +152,14 @@ class SSCN(nn.Module):
         size = (fine.shape[-2], fine.shape[-1])
         style, style_best = self.global_style(features.coarse, reference, size)
         confidence = match_confidence(MatchStatistics(fine, style, spread, best, style_best))
-        ab = confidence * fine + (1 - confidence) * self.preset.style_strength * style
+        guide = luminance / 100
+        ab = self.fusion(fine, style, confidence, _shrink(guide, size))
         full = F.interpolate(
             torch.cat([ab, confidence], dim=1), luminance.shape[-2:], mode="bilinear", align_corners=False
         )
-        guide = luminance / 100
         model = guided_model(guide, full[:, :2], self.preset.edge_radius, self.preset.edge_epsilon)
         return Colors(ab=apply_model(model, guide), confidence=full[:, 2:].clamp(0, 1))
+
+
+def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)

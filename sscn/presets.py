@@ -26,6 +26,12 @@ class Preset:
     """Clusters that one target position attends to: routes / clusters of all pairs are computed."""
     style_strength: float
     """How much of the global style's chroma is used where the match is not trusted."""
+    calm_extent: float
+    """Radius, as a part of the long side, of the neighbourhood whose trusted colours calm the untrusted ones."""
+    calm_epsilon: float
+    """Guided filter of the calm colours: luminance variance (L* / 100 squared) that counts as plain ground."""
+    trusted: float
+    """Confidence from which the match's colour is taken as it is."""
     edge_radius: int
     """Guided filter: window radius in pixels of the working size."""
     edge_epsilon: float
@@ -42,7 +48,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             coarse_temperature=0.05,
             clusters=128,
             routes=8,
-            style_strength=0.6,
+            style_strength=0.7,
+            calm_extent=1 / 12,
+            calm_epsilon=1e-3,
+            trusted=0.9,
             edge_radius=2,
             edge_epsilon=1e-3,
         )

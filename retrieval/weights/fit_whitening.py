@@ -51,9 +51,7 @@ def fit(features: NDArray[np.float32]) -> Whitening:
     return Whitening(mean.astype(np.float32), projection.astype(np.float32))
 
 
-def crops(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], rng: np.random.Generator
-) -> list[NDArray[np.float32]]:
+def crops(pixels: NDArray[np.uint8] | NDArray[np.uint16], rng: np.random.Generator) -> list[NDArray[np.float32]]:
     """CROPS prepared crops of a picture, some mirrored, of 35 to 90 % of its sides and about square."""
     height, width = pixels.shape[:2]
     found = []
