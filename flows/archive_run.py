@@ -4,7 +4,7 @@ These are plain functions; `flows.orchestration.flow` wraps the same steps in Pr
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -131,14 +131,19 @@ class ArchiveRun:
 
     def colorize_batch(self, number: int) -> dict[str, int]:
         """Do one batch, by its number from 0. Returns counts only: a small record."""
-        run_id, worker = _there(self.run_id), _there(self._worker)
+        worker = _there(self._worker)
         before = (self._tally.done, self._tally.failed)
-        worker.run(
-            self.batches[number],
-            lambda outcomes: colorizations.record(self.database, run_id, list(outcomes)),
-            self._on_outcome,
-        )
+        with self._timed("batches"):
+            worker.run(self.batches[number], self._record, self._on_outcome)
         return {"done": self._tally.done - before[0], "failed": self._tally.failed - before[1]}
+
+    @contextmanager
+    def orchestrated(self) -> Iterator[None]:
+        """Around all batches: what they take beyond their own work is the stage `orchestrate`."""
+        start, before = time.monotonic(), self._stages.get("batches", 0.0)
+        yield
+        own = self._stages.get("batches", 0.0) - before
+        self._stages["orchestrate"] = time.monotonic() - start - own
 
     def finish(self, error: BaseException | None = None) -> RunSummary:
         """Record the end of the run and write its gallery."""
@@ -177,9 +182,14 @@ class ArchiveRun:
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
+        """Time a block as a stage of the run; a stage entered several times adds up."""
         start = time.monotonic()
         yield
-        self._stages[stage] = time.monotonic() - start
+        self._stages[stage] = self._stages.get(stage, 0.0) + time.monotonic() - start
+
+    def _record(self, outcomes: Sequence[ItemOutcome]) -> None:
+        with self._timed("record"):
+            colorizations.record(self.database, _there(self.run_id), list(outcomes))
 
     def _on_outcome(self, outcome: ItemOutcome) -> None:
         self._count(outcome)
@@ -227,8 +237,9 @@ def execute(
     """
     run.start(flow_run_id)
     try:
-        for number in range(len(run.batches)):
-            (colorize_batch or run.colorize_batch)(number)
+        with run.orchestrated():
+            for number in range(len(run.batches)):
+                (colorize_batch or run.colorize_batch)(number)
     except BaseException as error:
         with suppress(Exception):  # a full disk may refuse this too; the error that ended the run is the one to tell
             run.finish(error)

@@ -25,7 +25,7 @@ class UsageError(FlowError):
     exit_code = ExitCode.USAGE
 
 
-class EnvironmentProblem(FlowError):
+class EnvironmentProblem(FlowError):  # noqa: N818 - EnvironmentError is a name of Python's own
     """Database, device, disk, or a lock held by another run."""
 
     exit_code = ExitCode.ENVIRONMENT

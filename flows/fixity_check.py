@@ -16,7 +16,10 @@ COLUMNS = ("what", "finding", "path", "expected_sha256", "found_sha256")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A file that is not what it was; `what` is source, output or reference, `finding` changed, missing or unreadable."""
+    """A file that is not what it was.
+
+    `what` is source, output or reference; `finding` is changed, missing or unreadable.
+    """
 
     what: str
     finding: str

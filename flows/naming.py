@@ -11,8 +11,9 @@ _SUFFIXES = {"tiff": (".tif", ".tiff"), "png": (".png",)}
 def output_path(path: str, output_format: str) -> str:
     """Path of the copy, relative to the output folder, for a master's path relative to the archive.
 
-    Both are the reversible text of `storage.paths`. A suffix of the output format's family stays, any other name gets
-    the format's suffix appended, so that the master's full name can be read from the copy's: `a/b.jpg` -> `a/b.jpg.tif`.
+    Both are the reversible text of `storage.paths`. A suffix of the output format's family stays, any other name
+    gets the format's suffix appended, so that the master's full name can be read from the copy's: `a/b.jpg` ->
+    `a/b.jpg.tif`.
     """
     suffixes = _SUFFIXES[output_format]
     relative = PurePosixPath(text_to_path(path))

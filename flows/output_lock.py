@@ -15,7 +15,9 @@ _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def locked(output: Path) -> Iterator[bool]:
-    """Hold the output folder, made when it is not there. The kernel lets go of it when the process ends, however it ends.
+    """Hold the output folder, made when it is not there.
+
+    The kernel lets go of it when the process ends, however it ends.
 
     The lock is on the folder itself, so no lock file can be left behind. Yields False where the file system knows no
     such locks: then only the administrator can keep two runs apart.

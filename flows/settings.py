@@ -1,6 +1,6 @@
 """The settings of a run, validated once, at the door.
 
-A value comes from the command line, else from the environment (`ARCHIVE_COLORIZER_SIZE=768`), else from the default here.
+A value comes from the command line, else from the environment (`ARCHIVE_COLORIZER_SIZE=768`), else from the default.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import audit, colorize, demo, references, report, run, serve, verify
+from flows.cli import audit, benchmark, colorize, demo, references, report, run, serve, verify
 from flows.version import code_version
 
 app = typer.Typer(
@@ -42,4 +42,5 @@ app.add_typer(references.app, name="references")
 app.add_typer(audit.app, name="audit")
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
+app.add_typer(benchmark.app, name="benchmark")
 app.command("serve")(serve.serve)

@@ -30,7 +30,10 @@ def serve(
     vgg_weights: options.VggWeights = None,
     retry_failed: options.RetryFailed = None,
 ) -> None:
-    """Colorize an archive on a schedule, until stopped (exit code 0). Starts a Prefect server, or uses the one of PREFECT_API_URL."""
+    """Colorize an archive on a schedule, until stopped (exit code 0).
+
+    Starts a Prefect server, or uses the one of PREFECT_API_URL.
+    """
     given = dict(locals())
     from flows.settings import run_settings
 

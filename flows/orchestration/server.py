@@ -38,7 +38,7 @@ def configure_prefect(*, quiet: bool = True) -> None:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(
-            f"Prefect's folder {home} cannot be made ({error.strerror}); set PREFECT_HOME to a folder that can be written"
+            f"Prefect's folder {home} cannot be made ({error.strerror}); set PREFECT_HOME to another folder"
         ) from error
     ours = {
         "PREFECT_HOME": str(home),
@@ -105,7 +105,7 @@ class PrefectServer:
         while not _is_healthy(self.url):
             if self.child is not None and self.child.poll() is not None:
                 raise EnvironmentProblem(
-                    f"the Prefect server did not start; see its log in {os.environ['PREFECT_HOME']}, or use --no-prefect"
+                    f"the Prefect server did not start; look into {self.log_path}, or use --no-prefect"
                 )
             if time.monotonic() > deadline:
                 raise EnvironmentProblem(
@@ -115,6 +115,11 @@ class PrefectServer:
         os.environ["PREFECT_API_URL"] = self.url
         if self.announcement is not None:
             self.announcement.write_text(self.url, encoding="utf-8")
+
+    @property
+    def log_path(self) -> str:
+        """Where our own server writes what it has to say."""
+        return str(self.log.name) if self.log is not None else ""
 
     def stop(self) -> None:
         """Stop our own server; the user's is left alone."""

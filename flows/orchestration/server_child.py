@@ -1,4 +1,7 @@
-"""The Prefect server as a child that cannot outlive its parent: `python -m flows.orchestration.server_child PORT PARENT`."""
+"""The Prefect server as a child that cannot outlive its parent.
+
+Started as `python -m flows.orchestration.server_child PORT PARENT_PID`.
+"""
 
 import ctypes
 import os

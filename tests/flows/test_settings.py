@@ -43,7 +43,7 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
     }
     for name, value in values.items():
         monkeypatch.setenv(f"ARCHIVE_COLORIZER_{name.upper()}", value)
-    settings = run_settings({name: None for name in values})
+    settings = run_settings(dict.fromkeys(values))
     assert (settings.size, settings.batch_size, settings.attention, settings.format) == (
         768,
         4,

@@ -1,0 +1,97 @@
+"""What is one item's fault, and what ends the run; scarce memory is met with half the size, else aloud."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.archive_run import execute, open_run
+from flows.errors import EnvironmentProblem
+from flows.failures import ItemFailure, describe_failure
+from flows.progress import SilentProgress
+from flows.settings import run_settings
+from storage.database import DatabaseError, colorizations
+from storage.errors import UnreadableImage
+from tests.flows.conftest import ROOT
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_takes_nothing_more_ends_the_run(number: int) -> None:
+    with pytest.raises(EnvironmentProblem, match=r"a\.jpg: the copy cannot be written: .* and run again"):
+        describe_failure(OSError(number, "no"), "write", "a.jpg")
+
+
+def test_the_database_is_never_an_items_fault() -> None:
+    with pytest.raises(DatabaseError):
+        describe_failure(DatabaseError("away"), "write", "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("error", "stage", "error_type", "message"),
+    [
+        (UnreadableImage("a.jpg is cut off", "truncated"), "read", "truncated", "a.jpg is cut off"),
+        (PermissionError(errno.EACCES, "Permission denied"), "read", "unreadable", "a.jpg: cannot be read"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), "write", "unwritable", "a.jpg: the copy cannot be written"),
+        (ItemFailure("changed", "a.jpg changed"), "read", "changed", "a.jpg changed"),
+        (RuntimeError("odd\nsecond line"), "network", "unexpected", "a.jpg could not be colorized: odd"),
+    ],
+)
+def test_failures_of_one_item(error: Exception, stage: str, error_type: str, message: str) -> None:
+    failure = describe_failure(error, stage, "a.jpg")
+    assert (failure.stage, failure.error_type) == (stage, error_type)
+    assert failure.message.startswith(message)
+    assert "\n" not in failure.message
+
+
+def test_full_disk_stops_the_run_with_exit_code_3(
+    tmp_path: Path, archive: Path, references: Path, environment: dict[str, str]
+) -> None:
+    """On a real file system of 400 kB, in a mount namespace of our own; the database lies elsewhere."""
+    output = tmp_path / "small"
+    output.mkdir()
+    mount = f"mount -t tmpfs -o size=400k none {output}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets no user mount a file system")
+    line = f"{sys.executable} -m flows.cli run {archive} --references {references} --output {output} --size 64"
+    line += f" --database sqlite:///{tmp_path}/elsewhere.db --no-prefect"
+    answer = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", f"{mount} && head -c 330000 /dev/zero > {output}/filler && {line}"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        check=False,
+        timeout=240,
+    )
+    assert answer.returncode == 3, answer.stderr
+    assert "the disk is full; free some space and run again" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_scarce_memory(tmp_path: Path, archive: Path, references: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network runs out of memory at full size for one photograph, and at any size for another."""
+    from sscn import Colorizer
+
+    real = Colorizer.colorize
+
+    def colorize(self: Colorizer, target, reference):  # type: ignore[no-untyped-def]
+        if target.shape == (200, 200) and self.parameters["size"] == 128:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+        if target.shape == (133, 200):
+            raise MemoryError
+        return real(self, target, reference)
+
+    monkeypatch.setattr(Colorizer, "colorize", colorize)
+    settings = run_settings({"archive": archive, "references": references, "output": tmp_path / "out", "size": 128})
+    with open_run(settings, SilentProgress()) as run:
+        run.prepare()
+        run.index_references()
+        summary = execute(run)
+        (row,) = [one for one in colorizations.of_run(run.database, 1) if one.state == "done"]
+    assert (summary.done, summary.failed) == (1, 2)
+    assert row.path == "album/portrait.jpg"
+    assert row.message == "colorized at half the size, since the memory did not suffice for the full one"
+    assert (row.width, row.height) == (200, 200)
+    assert all("not enough memory, also at half the size" in item.message for item in summary.failures)

@@ -1,0 +1,39 @@
+"""The reference library on the command line, and a run that takes its vectors over."""
+
+import csv
+import io
+import json
+import sqlite3
+from pathlib import Path
+
+from tests.flows.conftest import CommandLine
+
+
+def test_library_from_add_to_run(tmp_path: Path, archive: Path, references: Path, command: CommandLine) -> None:
+    library = tmp_path / "library"
+    added = command("references", "add", references, "--library", library)
+    assert added.returncode == 2  # one of them is broken, and named
+    assert "broken.jpg" in added.stderr
+    assert added.stdout == "3 added, 0 unchanged, 1 left out\n"
+    again = command("references", "add", references, "--library", library)
+    assert again.stdout == "0 added, 3 unchanged, 1 left out\n"
+
+    listed = json.loads(command("references", "list", "--library", library, "--format", "json").stdout)
+    assert {Path(row["path"]).name for row in listed} == {"coffee.jpg", "chelsea.jpg", "rocket.jpg"}
+    search = ["references", "search", archive / "cup.png", "--library", library, "-k", 2, "--format", "csv"]
+    found = list(csv.DictReader(io.StringIO(command(*search).stdout)))
+    assert [row["rank"] for row in found] == ["1", "2"]
+    assert Path(found[0]["path"]).name == "coffee.jpg"
+
+    rocket = next(row["id"] for row in listed if "rocket" in row["path"])
+    assert command("references", "remove", rocket, "--library", library).returncode == 0
+    assert command("references", "remove", 99, "--library", library).returncode == 1
+    assert command("references", "rebuild", "--library", library).returncode == 0
+
+    output = tmp_path / "out"
+    ran = command("run", archive, "--references", library, "--output", output, "--size", 64, "--no-prefect")
+    assert ran.returncode == 0, ran.stderr
+    with sqlite3.connect(output / "provenance.db") as database:
+        used = database.execute("SELECT path FROM audit_reference").fetchall()
+    assert {Path(path).name for (path,) in used} == {"coffee.jpg", "chelsea.jpg"}
+    assert command("verify", "--output", output).returncode == 0
