@@ -82,7 +82,8 @@ def _read_figures(output: Path) -> ArchiveFigures:
             raise EnvironmentProblem("the run to be measured left no record")
         done = colorizations.of_run(database, run.id)
         stages = {str(row["stage"]): row for row in audit.rows(database, "audit_runtime", run.id)}
-    began, ended = min(one.started_at for one in done), max(one.created_at for one in done)
+    began = min(one.started_at for one in done if one.started_at is not None)
+    ended = max(one.created_at for one in done if one.created_at is not None)
     overhead = sum(_seconds(stages[name]["seconds_total"]) for name in ORCHESTRATION if name in stages)
     return ArchiveFigures(
         items=len(done),
