@@ -45,12 +45,15 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, temperature: float) ->
 
 @dataclass(frozen=True)
 class KeyClusters:
-    """The reference's keys, clustered; everything about the reference that routing needs."""
+    """How the reference's keys cluster; everything about the reference that routing needs."""
 
     centroids: Tensor
     """(C, D), unit length."""
-    members: tuple[Tensor, ...]
-    """Per cluster, the indices of its keys."""
+    sizes: tuple[int, ...]
+    """Keys in each cluster, none of them 0."""
+    order: Tensor
+    """(K,): the keys' indices, cluster after cluster. Keys and values are kept in this order, so that a cluster is a
+    slice."""
 
 
 def cluster_keys(keys: Tensor, clusters: int, iterations: int = 8, sample: int = 8192) -> KeyClusters:
@@ -72,8 +75,8 @@ def cluster_keys(keys: Tensor, clusters: int, iterations: int = 8, sample: int =
         norms = sums.norm(dim=1, keepdim=True)
         centroids = torch.where(norms > 1e-6, sums / norms.clamp_min(1e-6), centroids)
     nearest = (keys @ centroids.T).argmax(dim=1)
-    used = torch.unique(nearest)
-    return KeyClusters(centroids[used], tuple(torch.nonzero(nearest == c).flatten() for c in used))
+    used, sizes = torch.unique(nearest, return_counts=True)
+    return KeyClusters(centroids[used], tuple(sizes.tolist()), nearest.argsort(stable=True))
 
 
 def attend_routed(
@@ -84,20 +87,31 @@ def attend_routed(
     Cluster by cluster, so that each step is one matrix product; as cosines are at most 1, the softmax's sums can be
     gathered without knowing the maximum first.
 
-    Args and result as for ``attend``; ``clusters`` comes from ``cluster_keys`` on the same keys.
+    Args:
+        queries: (Q, D), unit length.
+        keys: (K, D), unit length, in the order of ``clusters``.
+        values: (K, V), in the same order.
+        clusters: from ``cluster_keys`` on these keys.
+        routes: clusters each query attends to.
+        temperature: softmax temperature on the cosine similarity.
     """
-    count = len(clusters.members)
+    count = len(clusters.sizes)
     routed = (queries @ clusters.centroids.T).topk(min(routes, count), dim=1).indices
     by_cluster = routed.flatten().argsort(stable=True)
     sizes = torch.bincount(routed.flatten(), minlength=count).tolist()
     weighted = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
     sums = torch.zeros(queries.shape[0], weighted.shape[1], dtype=values.dtype, device=values.device)
     best = torch.full((queries.shape[0],), -1.0, dtype=queries.dtype, device=queries.device)
-    for pairs, members in zip(torch.split(by_cluster, sizes), clusters.members, strict=True):
-        member_keys, member_values = keys[members], weighted[members]
-        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(members))):
-            similarity = queries[group] @ member_keys.T
+    parts = zip(
+        torch.split(by_cluster, sizes),
+        torch.split(keys, list(clusters.sizes)),
+        torch.split(weighted, list(clusters.sizes)),
+        strict=True,
+    )
+    for pairs, cluster_keys_, cluster_values in parts:
+        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(cluster_keys_))):
+            similarity = queries[group] @ cluster_keys_.T
             best[group] = torch.maximum(best[group], similarity.amax(dim=1))
-            exponents = ((similarity - 1) / temperature).clamp_min(_SMALLEST_EXPONENT)
-            sums[group] += torch.exp(exponents) @ member_values
+            weights = similarity.sub_(1).div_(temperature).clamp_min_(_SMALLEST_EXPONENT).exp_()
+            sums[group] += weights @ cluster_values
     return Attended(sums[:, :-1] / sums[:, -1:], best)

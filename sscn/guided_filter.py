@@ -11,9 +11,11 @@ from torch.nn import functional as F
 
 def box_mean(x: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1) squared windows, borders replicated: (N, C, H, W) -> same shape."""
-    padded = F.pad(x, (radius, radius, radius, radius), mode="replicate")
-    rows = F.avg_pool2d(padded, (2 * radius + 1, 1), stride=1)
-    return F.avg_pool2d(rows, (1, 2 * radius + 1), stride=1)
+    for dim, pad in ((-2, (0, 0, radius + 1, radius)), (-1, (radius + 1, radius, 0, 0))):
+        sums = F.pad(x, pad, mode="replicate").cumsum(dim)
+        length = x.shape[dim]
+        x = (sums.narrow(dim, 2 * radius + 1, length) - sums.narrow(dim, 0, length)) / (2 * radius + 1)
+    return x
 
 
 def guided_model(guide: Tensor, values: Tensor, radius: int, epsilon: float, weight: Tensor | None = None) -> Tensor:

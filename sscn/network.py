@@ -29,9 +29,9 @@ class EncodedReference:
     """Everything of a reference that does not depend on the target; computed once, used for every image or frame."""
 
     fine_keys: Tensor
-    """(K, D) matching features at 1/4, unit length."""
+    """(K, D) matching features at 1/4, unit length, in the order of ``clusters``."""
     fine_values: Tensor
-    """(K, 3): a*, b*, and a*^2 + b*^2 (for the spread)."""
+    """(K, 3): a*, b*, and a*^2 + b*^2 (for the spread); same order."""
     clusters: KeyClusters
     """Of ``fine_keys``, for sparse attention."""
     coarse_keys: Tensor
@@ -131,10 +131,11 @@ class SSCN(nn.Module):
         fine_ab = F.adaptive_avg_pool2d(ab, features.fine.shape[-2:])
         fine_values = torch.cat([fine_ab, fine_ab.square().sum(dim=1, keepdim=True)], dim=1)
         fine_keys = tokens(features.fine)
+        clusters = cluster_keys(fine_keys, self.preset.clusters)
         return EncodedReference(
-            fine_keys=fine_keys,
-            fine_values=tokens(fine_values),
-            clusters=cluster_keys(fine_keys, self.preset.clusters),
+            fine_keys=fine_keys[clusters.order],
+            fine_values=tokens(fine_values)[clusters.order],
+            clusters=clusters,
             coarse_keys=tokens(features.coarse),
             coarse_values=tokens(F.adaptive_avg_pool2d(ab, features.coarse.shape[-2:])),
             size=(lab.shape[-2], lab.shape[-1]),
