@@ -19,6 +19,9 @@ PROGRAM = "archive-colorizer"
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave the process with its exit code (see `flows.errors.ExitCode`)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # torch's threads else spin while they wait for each other, which makes a run several times slower as soon as
+    # anything else (the Prefect server, say) wants a core; read by the OpenMP runtime when torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     raise SystemExit(run_command(given))
 
 
