@@ -31,13 +31,13 @@ class EncodedReference:
     fine_keys: Tensor
     """(K, D) matching features at 1/4, unit length, in the order of ``clusters``."""
     fine_values: Tensor
-    """(K, 3): a*, b*, and a*^2 + b*^2 (for the spread); same order."""
+    """(K, 4): L*, a*, b*, and a*^2 + b*^2 (for the spread); same order."""
     clusters: KeyClusters
     """Of ``fine_keys``, for sparse attention."""
     coarse_keys: Tensor
     """(K', D') semantic features at 1/16, unit length."""
     coarse_values: Tensor
-    """(K', 2): a*, b*."""
+    """(K', 3): L*, a*, b*."""
     size: tuple[int, int]
     """Height and width at which the reference was looked at."""
 
@@ -57,13 +57,14 @@ class GlobalStyle(nn.Module):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         self.temperature = preset.coarse_temperature
+        self.highlight_softness = preset.highlight_softness
 
-    def forward(self, features: Tensor, reference: EncodedReference, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Coarse features (1, D', h, w) -> chroma (1, 2, *size) and best similarity (1, 1, *size)."""
+    def forward(self, features: Tensor, luminance: Tensor, reference: EncodedReference) -> tuple[Tensor, Tensor]:
+        """Coarse features (1, D', h', w'), L* (1, 1, h, w) -> chroma (1, 2, h, w) and best similarity (1, 1, h, w)."""
         found = attend(tokens(features), reference.coarse_keys, reference.coarse_values, self.temperature)
         maps = grid(torch.cat([found.values, found.best[:, None]], dim=1), (features.shape[-2], features.shape[-1]))
-        maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
-        return maps[:, :2], maps[:, 2:]
+        maps = F.interpolate(maps, luminance.shape[-2:], mode="bilinear", align_corners=False)
+        return _pale_highlights(maps[:, 1:3], luminance, maps[:, :1], self.highlight_softness), maps[:, 3:]
 
 
 class LocalDetailTransfer(nn.Module):
@@ -74,13 +75,18 @@ class LocalDetailTransfer(nn.Module):
         self.attention = attention
         self.temperature = preset.temperature
         self.routes = preset.routes
+        self.highlight_softness = preset.highlight_softness
 
-    def forward(self, features: Tensor, reference: EncodedReference) -> tuple[Tensor, Tensor, Tensor]:
-        """Fine features (1, D, h, w) -> chroma (1, 2, h, w), its spread and the best similarity (1, 1, h, w)."""
+    def forward(
+        self, features: Tensor, luminance: Tensor, reference: EncodedReference
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Fine features (1, D, h, w), L* (1, 1, h, w) -> chroma (1, 2, h, w), its spread and the best similarity
+        (1, 1, h, w)."""
         found = self._attend(tokens(features), reference)
         maps = grid(torch.cat([found.values, found.best[:, None]], 1), (features.shape[-2], features.shape[-1]))
-        ab, square, best = maps[:, :2], maps[:, 2:3], maps[:, 3:]
+        found_luminance, ab, square, best = maps[:, :1], maps[:, 1:3], maps[:, 3:4], maps[:, 4:]
         spread = (square - ab.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt()
+        ab = _pale_highlights(ab, luminance, found_luminance, self.highlight_softness)
         return ab, spread, best
 
     def _attend(self, queries: Tensor, reference: EncodedReference) -> Attended:
@@ -127,9 +133,8 @@ class SSCN(nn.Module):
     def encode_reference(self, lab: Tensor) -> EncodedReference:
         """Lab (1, 3, H, W) of the reference -> all that targets need of it."""
         features = self.extract(lab[:, :1])
-        ab = lab[:, 1:]
-        fine_ab = F.adaptive_avg_pool2d(ab, features.fine.shape[-2:])
-        fine_values = torch.cat([fine_ab, fine_ab.square().sum(dim=1, keepdim=True)], dim=1)
+        fine = F.adaptive_avg_pool2d(lab, features.fine.shape[-2:])
+        fine_values = torch.cat([fine, fine[:, 1:].square().sum(dim=1, keepdim=True)], dim=1)
         fine_keys = tokens(features.fine)
         clusters = cluster_keys(fine_keys, self.preset.clusters)
         return EncodedReference(
@@ -137,7 +142,7 @@ class SSCN(nn.Module):
             fine_values=tokens(fine_values)[clusters.order],
             clusters=clusters,
             coarse_keys=tokens(features.coarse),
-            coarse_values=tokens(F.adaptive_avg_pool2d(ab, features.coarse.shape[-2:])),
+            coarse_values=tokens(F.adaptive_avg_pool2d(lab, features.coarse.shape[-2:])),
             size=(lab.shape[-2], lab.shape[-1]),
         )
 
@@ -149,18 +154,33 @@ class SSCN(nn.Module):
             reference: from ``encode_reference``, on the same device.
         """
         features = self.extract(luminance)
-        fine, spread, best = self.local_detail(features.fine, reference)
-        size = (fine.shape[-2], fine.shape[-1])
-        style, style_best = self.global_style(features.coarse, reference, size)
+        small = _shrink(luminance, (features.fine.shape[-2], features.fine.shape[-1]))
+        fine, spread, best = self.local_detail(features.fine, small, reference)
+        style, style_best = self.global_style(features.coarse, small, reference)
         confidence = match_confidence(MatchStatistics(fine, style, spread, best, style_best))
-        guide = luminance / 100
-        ab = self.fusion(fine, style, confidence, _shrink(guide, size))
+        ab = self.fusion(fine, style, confidence, small / 100)
         full = F.interpolate(
             torch.cat([ab, confidence], dim=1), luminance.shape[-2:], mode="bilinear", align_corners=False
         )
+        guide = luminance / 100
         model = guided_model(guide, full[:, :2], self.preset.edge_radius, self.preset.edge_epsilon)
         return Colors(ab=apply_model(model, guide), confidence=full[:, 2:].clamp(0, 1))
 
 
 def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _pale_highlights(ab: Tensor, luminance: Tensor, found_luminance: Tensor, softness: float) -> Tensor:
+    """Weaken chroma that is brought to a brighter place than it comes from, as there is less room for it there.
+
+    Without this the green of a meadow in half light turns neon on a field in full sun.
+
+    Args:
+        ab: chroma from the reference, (1, 2, h, w).
+        luminance: the target's L*, (1, 1, h, w).
+        found_luminance: L* where the chroma comes from, (1, 1, h, w).
+        softness: 0 leaves chroma as it is; 1 scales it with the distance from white.
+    """
+    room = (100 - luminance).clamp_min(1) / (100 - found_luminance).clamp_min(1)
+    return ab * room.clamp(max=1) ** softness

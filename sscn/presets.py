@@ -26,6 +26,8 @@ class Preset:
     """Clusters that one target position attends to: routes / clusters of all pairs are computed."""
     style_strength: float
     """How much of the global style's chroma is used where the match is not trusted."""
+    highlight_softness: float
+    """How much chroma pales on a place brighter than where it comes from: 0 not at all, 1 with the room to white."""
     calm_extent: float
     """Radius, as a part of the long side, of the neighbourhood whose trusted colours calm the untrusted ones."""
     calm_epsilon: float
@@ -49,6 +51,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             clusters=128,
             routes=6,
             style_strength=0.7,
+            highlight_softness=0.35,
             calm_extent=1 / 12,
             calm_epsilon=1e-3,
             trusted=0.9,
