@@ -149,7 +149,9 @@ class BatchWorker:
 
     def _read(self, work: _Work) -> None:
         with work.watch.stage("read"):
-            work.master = read_master(self._archive / text_to_path(work.item.path))
+            work.master = read_master(
+                self._archive / text_to_path(work.item.path), max_pixels=self._engine.settings.max_pixels
+            )
             if work.master.sha256 != work.item.sha256:
                 raise ItemFailure(
                     "changed",

@@ -42,6 +42,7 @@ class RunSettings(BaseSettings):
     attention: Literal["sparse", "dense"] = Field("sparse", description="how the network looks up colours")
     candidates: int = Field(5, ge=1, le=50, description="reference candidates recorded for each item")
     format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized copies")
+    max_pixels: int = Field(200_000_000, ge=1, description="a master that claims more pixels is refused unread")
     retry_failed: bool = Field(False, description="try again what failed in an earlier run")
     dry_run: bool = Field(False, description="only say what would be done")
     vgg_weights: Folder | None = Field(None, description="VGG-16 weights of your own (torchvision format)")

@@ -153,9 +153,7 @@ def _identify(path: str, relative: PurePosixPath, claims: bool) -> Entry:
         return Problem(Path(path), relative, "unreadable", message)
     signature = signature_of(head)
     if signature is not None:
-        return FoundFile(
-            Path(path), relative, status.st_size, status.st_mtime_ns, signature.kind, signature.format
-        )
+        return FoundFile(Path(path), relative, status.st_size, status.st_mtime_ns, signature.kind, signature.format)
     refused = unread_picture(head)
     if refused is not None:
         message = f"{path_to_text(relative)} is {refused}, which is not read here; convert it to TIFF or PNG"

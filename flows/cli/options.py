@@ -55,6 +55,10 @@ Candidates = Annotated[
     typer.Option("--candidates", metavar="K", help="Reference candidates kept for each item (default 5)."),
 ]
 Format = Annotated[OutputFormat | None, typer.Option("--format", help="File format of the copies (default tiff).")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option("--max-pixels", metavar="N", help="Refuse masters that claim more pixels (default 200000000)."),
+]
 RetryFailed = Annotated[bool | None, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")]
 DryRun = Annotated[bool | None, typer.Option("--dry-run", help="Only say what would be done.")]
 VggWeights = Annotated[

@@ -15,6 +15,7 @@ def run(
     candidates: options.Candidates = None,
     format: options.Format = None,
     vgg_weights: options.VggWeights = None,
+    max_pixels: options.MaxPixels = None,
     retry_failed: options.RetryFailed = None,
     dry_run: options.DryRun = None,
     prefect: options.Prefect = None,

@@ -28,6 +28,7 @@ def serve(
     candidates: options.Candidates = None,
     format: options.Format = None,
     vgg_weights: options.VggWeights = None,
+    max_pixels: options.MaxPixels = None,
     retry_failed: options.RetryFailed = None,
 ) -> None:
     """Colorize an archive on a schedule, until stopped (exit code 0).

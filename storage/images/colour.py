@@ -116,9 +116,7 @@ def _is_srgb(space: str, profile: bytes) -> bool:
 
 def _greys_kept(space: str, profile: bytes) -> int:
     ramp = (np.arange(256, dtype=np.uint16) * 257)[np.newaxis]
-    found = _transform(
-        ramp if space == "grey" else np.repeat(ramp[..., np.newaxis], 3, axis=2), space, profile
-    )
+    found = _transform(ramp if space == "grey" else np.repeat(ramp[..., np.newaxis], 3, axis=2), space, profile)
     return len(np.unique(_eight_bits(found if space == "grey" else found[..., 1])))
 
 

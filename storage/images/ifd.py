@@ -91,9 +91,7 @@ def read_directory(source: Source, layout: Layout, offset: int) -> Directory:
             continue
         value_at = offset + counter_bytes + start + 4 + inline
         if items * ITEM_BYTES[kind] > inline:
-            value_at = struct.unpack_from(
-                layout.order + ("Q" if layout.big else "I"), block, start + 4 + inline
-            )[0]
+            value_at = struct.unpack_from(layout.order + ("Q" if layout.big else "I"), block, start + 4 + inline)[0]
         entry = Entry(tag, kind, items, value_at)
         if value_at + entry.size <= source.size:
             entries.setdefault(tag, entry)

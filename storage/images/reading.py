@@ -98,9 +98,7 @@ def _open(path: Path) -> int:
         ) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise UnreadableImage(
-            f"{path_to_text(path.name)} is not a file but a folder or device", "not_an_image"
-        )
+        raise UnreadableImage(f"{path_to_text(path.name)} is not a file but a folder or device", "not_an_image")
     return descriptor
 
 
@@ -114,9 +112,7 @@ def _read_bytes(path: Path, max_pixels: int) -> bytes:
             return file.read()
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
-            raise Refusal(
-                f"could not be read to its end ({reason}); check the disk or share", "unreadable"
-            ) from error
+            raise Refusal(f"could not be read to its end ({reason}); check the disk or share", "unreadable") from error
 
 
 def _header(source: Source) -> Header:
@@ -140,7 +136,7 @@ def _check_limits(header: Header, max_pixels: int) -> None:
     if pixels > max_pixels or max(header.width, header.height) > _MAX_SIDE:
         raise Refusal(
             f"claims {header.width:,} x {header.height:,} pixels, more than the limit of {max_pixels:,}; "
-            "if that is its true size, raise the limit or scan it in parts",
+            "if that is its true size, raise the limit (--max-pixels, with --retry-failed) or scan it in parts",
             "too_large",
         )
     if header.pixel_bytes < header.least_bytes:

@@ -219,13 +219,10 @@ def _check_blocks(storage: Storage, source: Source) -> None:
     needed = across * down * storage.planes
     if len(storage.offsets) < needed or len(storage.counts) < needed:
         raise Refusal("is cut off or damaged: its list of strips is incomplete", "truncated")
-    for number, (offset, count) in enumerate(
-        zip(storage.offsets[:needed], storage.counts[:needed], strict=True)
-    ):
+    for number, (offset, count) in enumerate(zip(storage.offsets[:needed], storage.counts[:needed], strict=True)):
         if not offset or not count or offset + count > source.size:
             raise Refusal(
-                f"is cut off: part {number + 1} of {needed} of the picture is missing; "
-                "copy it again from its source",
+                f"is cut off: part {number + 1} of {needed} of the picture is missing; copy it again from its source",
                 "truncated",
             )
 

@@ -128,9 +128,7 @@ def _jpeg(segment: bytes, storage: tiff.Storage, shape: tuple[int, int, int]) ->
         stored = wanted = "GRAYSCALE"
     else:
         stored = wanted = {3: "RGB", 4: "CMYK"}[shape[2]]
-    found = imagecodecs.jpeg8_decode(
-        segment, tables=storage.jpeg_tables, colorspace=stored, outcolorspace=wanted
-    )
+    found = imagecodecs.jpeg8_decode(segment, tables=storage.jpeg_tables, colorspace=stored, outcolorspace=wanted)
     samples: Pixels = found.reshape(height, width, -1)
     if samples.shape[2] != shape[2]:
         raise Refusal("is damaged: its parts do not have the channels they should", "unreadable")

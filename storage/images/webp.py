@@ -36,9 +36,7 @@ def read_header(source: Source) -> Header:
         position += 8 + length + length % 2
     if size is None:
         raise Refusal("has a damaged WebP header", "unreadable")
-    found = collect_metadata(
-        exif_block=metadata.get(b"EXIF"), xmp=metadata.get(b"XMP "), icc=metadata.get(b"ICCP")
-    )
+    found = collect_metadata(exif_block=metadata.get(b"EXIF"), xmp=metadata.get(b"XMP "), icc=metadata.get(b"ICCP"))
     return Header("webp", *size, channels=3, bit_depth=8, metadata=found)
 
 
@@ -62,9 +60,7 @@ def _size(name: bytes, body: bytes) -> tuple[int, int]:
         raise Refusal(_CUT_OFF, "truncated")
     if name == b"VP8X":
         if body[0] & 0x02:
-            raise Refusal(
-                "is an animated WebP, which is not read here; save its pictures as PNG", "unsupported"
-            )
+            raise Refusal("is an animated WebP, which is not read here; save its pictures as PNG", "unsupported")
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
     width, height = struct.unpack_from("<HH", body, 6)
     return width & 0x3FFF, height & 0x3FFF

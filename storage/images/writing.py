@@ -54,9 +54,7 @@ def write_derivative(
     _refuse_master(path, master.path)
     metadata = master.metadata
     exif, notes = _exif(master)
-    xmp, xmp_notes = derivative_packet(
-        metadata.xmp, path_to_text(master.path.name), master.sha256, provenance
-    )
+    xmp, xmp_notes = derivative_packet(metadata.xmp, path_to_text(master.path.name), master.sha256, provenance)
     notes += xmp_notes
     stored = as_stored(rgb, metadata.orientation)
     try:
@@ -123,8 +121,6 @@ def _refuse_master(path: Path, master: Path) -> None:
 def _not_written(path: Path, error: OSError) -> StorageError:
     name = path_to_text(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"{name} could not be written: the disk is full; make room and run again", "disk_full"
-        )
+        return StorageError(f"{name} could not be written: the disk is full; make room and run again", "disk_full")
     reason = (error.strerror or "unknown reason").lower()
     return StorageError(f"{name} could not be written ({reason}); check the output folder", "not_written")

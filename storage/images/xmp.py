@@ -33,10 +33,7 @@ _REPLACED = frozenset(
 )
 _NO_LONGER_TRUE = frozenset(
     {(_XMP, "Thumbnails"), (_PHOTOSHOP, "ICCProfile"), (_PHOTOSHOP, "ColorMode"), (_EXIF, "ColorSpace")}
-    | {
-        (_TIFF, name)
-        for name in ("PhotometricInterpretation", "SamplesPerPixel", "BitsPerSample", "Compression")
-    }
+    | {(_TIFF, name) for name in ("PhotometricInterpretation", "SamplesPerPixel", "BitsPerSample", "Compression")}
     | {("http://ns.adobe.com/xmp/note/", "HasExtendedXMP")}
 )
 """What is said of the grey master's storage and would be wrong of the derivative."""
