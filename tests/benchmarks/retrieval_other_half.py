@@ -46,9 +46,7 @@ def degraded(grey: Grey, rng: np.random.Generator) -> Grey:
     if rng.random() < 0.6:
         factor = rng.uniform(1.5, 3)
         size = (max(1, int(width / factor)), max(1, int(height / factor)))
-        image = image.resize(size, Image.Resampling.BILINEAR).resize(
-            (width, height), Image.Resampling.BILINEAR
-        )
+        image = image.resize(size, Image.Resampling.BILINEAR).resize((width, height), Image.Resampling.BILINEAR)
     light = (np.asarray(image, np.float64) / 255) ** rng.uniform(0.7, 1.5)
     light = light * rng.uniform(0.3, 0.6) + rng.uniform(0.15, 0.4)
     light += rng.normal(0, rng.uniform(0, 0.025), light.shape)

@@ -41,9 +41,7 @@ def rgb48(sepia: Pixels, grey16: Pixels) -> Pixels:
 def adobe_rgb() -> bytes:
     """A profile of Adobe RGB (1998), built by lcms from its primaries."""
     primaries = [0.64, 0.33, 1, 0.21, 0.71, 1, 0.15, 0.06, 1]
-    profile = imagecodecs.cms_profile(
-        "rgb", whitepoint=[0.3127, 0.329, 1], primaries=primaries, gamma=2.19921875
-    )
+    profile = imagecodecs.cms_profile("rgb", whitepoint=[0.3127, 0.329, 1], primaries=primaries, gamma=2.19921875)
     return bytes(profile)
 
 

@@ -39,9 +39,7 @@ def test_sixteen_bits_stay_sixteen_bits(masters: Path, name: str, grey16: Pixels
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "packbits"])
-@pytest.mark.parametrize(
-    "blocks", [{}, {"tile": (64, 32)}, {"rowsperstrip": 7}], ids=["one", "tiles", "strips"]
-)
+@pytest.mark.parametrize("blocks", [{}, {"tile": (64, 32)}, {"rowsperstrip": 7}], ids=["one", "tiles", "strips"])
 @pytest.mark.parametrize("predictor", [False, True])
 def test_tiff_storage(
     tmp_path: Path,
@@ -126,9 +124,7 @@ def test_resolution_and_descriptions(masters: Path, tmp_path: Path, grey16: Pixe
     assert metadata.page_name == "page 7"
 
 
-def test_several_pages_are_refused_with_their_number_but_a_thumbnail_is_none(
-    tmp_path: Path, sepia: Pixels
-) -> None:
+def test_several_pages_are_refused_with_their_number_but_a_thumbnail_is_none(tmp_path: Path, sepia: Pixels) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for _ in range(3):
             writer.write(sepia, photometric="rgb")
@@ -177,9 +173,7 @@ class TestColour:
         encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
         assert np.abs(found / 65535 - encoded).max() < 0.001
 
-    def test_linear_8_bit_scans_gain_bits_instead_of_losing_tones(
-        self, tmp_path: Path, sepia: Pixels
-    ) -> None:
+    def test_linear_8_bit_scans_gain_bits_instead_of_losing_tones(self, tmp_path: Path, sepia: Pixels) -> None:
         profile = bytes(imagecodecs.cms_profile("gray", gamma=1.0))
         Image.fromarray(sepia[..., 1]).save(tmp_path / "a.png", icc_profile=profile)
         master = read_master(tmp_path / "a.png")

@@ -62,9 +62,7 @@ def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
-@pytest.mark.parametrize(
-    "name", ["sepia.jpg", "grey.jpg", "progressive.jpg", "rgb.png", "grey16.png", "rgb48.tif"]
-)
+@pytest.mark.parametrize("name", ["sepia.jpg", "grey.jpg", "progressive.jpg", "rgb.png", "grey16.png", "rgb48.tif"])
 def test_cut_off_files_are_refused(masters: Path, tmp_path: Path, name: str, share: float) -> None:
     content = (masters / name).read_bytes()
     path = tmp_path / name

@@ -31,9 +31,7 @@ _NOT_OURS = ("tag 0x0103 Compression", "GPSProcessingMethod")
 
 def colours_for(master: Master) -> Pixels:
     """Some colours of the master's size and depth, different in every channel and place."""
-    pixels = (
-        master.pixels if master.pixels.ndim == 3 else np.repeat(master.pixels[..., np.newaxis], 3, axis=2)
-    )
+    pixels = master.pixels if master.pixels.ndim == 3 else np.repeat(master.pixels[..., np.newaxis], 3, axis=2)
     return pixels ^ np.arange(3, dtype=pixels.dtype)
 
 
@@ -201,9 +199,7 @@ def test_hostile_names_and_parameters_stay_inside_the_xml(
     master = replace(read_master(masters / "sepia.jpg"), path=Path("/x/<&\udce4\n'\"]]>.jpg"))
     odd = replace(provenance, parameters={"note": "</rdf:li>\0\x1f\udc80"}, ai_system="a<b")
     written = write_derivative(tmp_path / "out", colours_for(master), master, odd)
-    assert (
-        exiftool("-s3", "-XMP:DerivedFromFilePath", written.path).rstrip("\n") == r"""<&\xe4\x0a'"]]>.jpg"""
-    )
+    assert exiftool("-s3", "-XMP:DerivedFromFilePath", written.path).rstrip("\n") == r"""<&\xe4\x0a'"]]>.jpg"""
     assert exiftool("-s3", "-XMP:AISystemUsed", written.path).strip() == "a<b"
 
 
@@ -232,9 +228,7 @@ def test_large_pictures_are_tiled_and_big_ones_are_bigtiff(tmp_path: Path, rgb48
         assert np.array_equal(read_master(path).pixels, large)
 
 
-def test_the_master_is_never_written_to(
-    masters: Path, tmp_path: Path, provenance: DerivativeProvenance
-) -> None:
+def test_the_master_is_never_written_to(masters: Path, tmp_path: Path, provenance: DerivativeProvenance) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes((masters / "grey16.tif").read_bytes())
     (tmp_path / "link.tif").symlink_to(path)
