@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.luminance import Pixels, shrink
+from retrieval.luminance import shrink
 from sscn.colour import lab
+from sscn.pictures import Picture
 
 _SIDE = 64
 _TONED_CHROMA = 25.0
@@ -16,7 +17,7 @@ Measured: sepia prints of a museum 0.6 to 1.9; of 180 colour photographs the pla
 """
 
 
-def has_colour(pixels: Pixels) -> bool:
+def has_colour(pixels: Picture) -> bool:
     """Whether there is more in a picture than one tint that follows the luminance.
 
     a* and b* are fitted by a cubic in L*, which is what any toning or ageing of a grey print looks like;

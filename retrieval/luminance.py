@@ -6,8 +6,10 @@ from PIL import Image
 
 from retrieval.errors import RetrievalError
 from sscn.colour import luminance
+from sscn.errors import SscnError
+from sscn.pictures import Picture as Pixels
+from sscn.pictures import as_picture
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Picture = Image.Image | Pixels
 Prepared = NDArray[np.float32]
 
@@ -32,18 +34,10 @@ def as_pixels(picture: Picture) -> Pixels:
     Raises:
         RetrievalError: shape or type is another, or the picture has no pixels.
     """
-    if isinstance(picture, Image.Image):
-        if picture.mode.startswith("I;16"):
-            pixels: Pixels = np.asarray(picture).astype(np.uint16)
-        else:
-            pixels = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
-    else:
-        pixels = picture
-    if pixels.dtype not in (np.uint8, np.uint16) or pixels.size == 0:
-        raise RetrievalError(f"a picture of {pixels.dtype} samples cannot be embedded; 8 or 16 bit are needed")
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise RetrievalError(f"a picture of shape {pixels.shape} cannot be embedded; it must be grey or RGB")
-    return pixels
+    try:
+        return as_picture(picture)
+    except SscnError as error:
+        raise RetrievalError(f"{error}, so it cannot be embedded") from error
 
 
 def shrink(pixels: Pixels, side: int) -> Pixels:

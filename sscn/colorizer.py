@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sscn import colour
-from sscn.colour import Picture
 from sscn.efficientnet import load_efficientnet
 from sscn.errors import SscnError
 from sscn.guided_filter import apply_model, guided_model
 from sscn.network import SSCN, Attention, Colors, EncodedReference
+from sscn.pictures import Picture, as_picture
 from sscn.presets import Preset, preset
 from sscn.weights import weights_sha256
 
@@ -114,7 +114,7 @@ class Colorizer:
         Raises:
             SscnError: not a picture.
         """
-        picture = colour.check_picture(_as_array(image), "reference")
+        picture = as_picture(image, "reference")
         lab = self._at_working_size(colour.lab(picture)[None])
         return self._network.encode_reference(lab.to(self._device))
 
@@ -126,7 +126,7 @@ class Colorizer:
             SscnError: not a picture.
         """
         started = time.perf_counter()
-        picture = colour.check_picture(_as_array(target), "picture")
+        picture = as_picture(target)
         y = colour.picture_y(picture)
         luminance = self._at_working_size(colour.lightness(y)[None])
         colors = self._network(luminance.to(self._device), reference)
@@ -188,15 +188,6 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SscnError(f"the device {name} is not there ({torch.cuda.device_count()} CUDA devices found); choose cpu")
     return device
-
-
-def _as_array(image: Image.Image | Picture) -> Picture:
-    """Samples of a PIL image, 16 bit where it has them; ndarrays pass through."""
-    if not isinstance(image, Image.Image):
-        return image
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
-    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

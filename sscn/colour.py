@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sscn.errors import SscnError
+from sscn.pictures import Picture, as_picture
 
 RGB_TO_XYZ = (
     (0.4123908, 0.3575843, 0.1804808),
@@ -23,25 +23,6 @@ _EPSILON = (6 / 29) ** 3
 _SLOPE = (29 / 6) ** 2 / 3
 _BAND_PIXELS = 1 << 20
 """Full-size pictures are finished in bands of about so many pixels, so that memory does not grow with the master."""
-
-Picture = NDArray[np.uint8] | NDArray[np.uint16]
-
-
-def check_picture(image: Picture, what: str) -> Picture:
-    """Return ``image`` as (H, W) or (H, W, 3) of uint8 or uint16; an alpha channel is dropped.
-
-    Raises:
-        SscnError: another shape or type, or no pixels.
-    """
-    if image.dtype not in (np.uint8, np.uint16):
-        raise SscnError(f"the {what} has samples of type {image.dtype}; 8 or 16 bit unsigned are needed")
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
-    if image.ndim == 3 and image.shape[2] == 4:
-        image = image[:, :, :3]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or 0 in image.shape:
-        raise SscnError(f"the {what} has the shape {image.shape}; (height, width) or (height, width, 3) is needed")
-    return image
 
 
 def linear_table(dtype: np.dtype[Any]) -> Tensor:
@@ -96,9 +77,9 @@ def luminance(image: Picture) -> NDArray[np.float32]:
     """L* 0..100, float32 (H, W), of an sRGB picture: grey, sepia-toned or colour alike.
 
     Raises:
-        SscnError: not a picture (see ``check_picture``).
+        SscnError: not a picture (see ``sscn.pictures``).
     """
-    picture = check_picture(image, "picture")
+    picture = as_picture(image)
     values: NDArray[np.float32] = lightness(picture_y(picture))[0].numpy()
     return values
 
@@ -107,9 +88,9 @@ def lab(image: Picture) -> Tensor:
     """L*, a*, b* of an sRGB picture: float32 (3, H, W).
 
     Raises:
-        SscnError: not a picture (see ``check_picture``).
+        SscnError: not a picture (see ``sscn.pictures``).
     """
-    linear = to_linear(check_picture(image, "picture")).expand(3, -1, -1)
+    linear = to_linear(as_picture(image)).expand(3, -1, -1)
     xyz = torch.einsum("ij,jhw->ihw", torch.tensor(RGB_TO_XYZ), linear)
     fx, fy, fz = lab_function(xyz / torch.tensor(WHITE_D65).view(3, 1, 1))
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)])

@@ -36,7 +36,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(arguments: list[object], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     line = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        line,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # as a terminal does: tests that run in the background have SIGINT ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def check_complete(output: Path) -> None:
