@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 _SCORES_AT_ONCE = 1 << 24
 """Similarities held in memory at a time (64 MiB of float32)."""
@@ -71,7 +72,7 @@ def cluster_keys(keys: Tensor, clusters: int, iterations: int = 8, sample: int =
     centroids = fitted[torch.linspace(0, len(fitted) - 1, clusters, device=keys.device).long()]
     for _ in range(iterations):
         nearest = (fitted @ centroids.T).argmax(dim=1)
-        sums = torch.zeros_like(centroids).index_add_(0, nearest, fitted)
+        sums = F.one_hot(nearest, clusters).to(fitted.dtype).T @ fitted  # index_add_ is not deterministic on CUDA
         norms = sums.norm(dim=1, keepdim=True)
         centroids = torch.where(norms > 1e-6, sums / norms.clamp_min(1e-6), centroids)
     nearest = (keys @ centroids.T).argmax(dim=1)

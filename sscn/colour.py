@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from sscn.pictures import Picture, as_picture
 
@@ -47,6 +48,18 @@ def relative_luminance(linear: Tensor) -> Tensor:
         return linear
     red, green, blue = RGB_TO_XYZ[1]
     return linear[0:1] * red + linear[1:2] * green + linear[2:3] * blue
+
+
+def reduced_linear(image: Picture, factor: int) -> Tensor:
+    """Linear light of a picture whose pixels are averaged in blocks of ``factor`` squared, band by band.
+
+    Returns:
+        float32 (1 or 3, H / factor, W / factor), sizes rounded up.
+    """
+    height, width = image.shape[:2]
+    rows = max(1, _BAND_PIXELS // (width * factor)) * factor
+    bands = (to_linear(image[top : top + rows]) for top in range(0, height, rows))
+    return torch.cat([F.avg_pool2d(band, factor, ceil_mode=True) if factor > 1 else band for band in bands], dim=1)
 
 
 def picture_y(image: Picture) -> Tensor:
@@ -90,8 +103,12 @@ def lab(image: Picture) -> Tensor:
     Raises:
         SscnError: not a picture (see ``sscn.pictures``).
     """
-    linear = to_linear(as_picture(image)).expand(3, -1, -1)
-    xyz = torch.einsum("ij,jhw->ihw", torch.tensor(RGB_TO_XYZ), linear)
+    return linear_to_lab(to_linear(as_picture(image)))
+
+
+def linear_to_lab(linear: Tensor) -> Tensor:
+    """Linear light 0..1 (1 or 3, H, W) -> L*, a*, b* (3, H, W)."""
+    xyz = torch.einsum("ij,jhw->ihw", torch.tensor(RGB_TO_XYZ), linear.expand(3, -1, -1))
     fx, fy, fz = lab_function(xyz / torch.tensor(WHITE_D65).view(3, 1, 1))
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)])
 

@@ -38,8 +38,6 @@ class EncodedReference:
     """(K', D') semantic features at 1/16, unit length."""
     coarse_values: Tensor
     """(K', 3): L*, a*, b*."""
-    size: tuple[int, int]
-    """Height and width at which the reference was looked at."""
 
 
 class Colors(NamedTuple):
@@ -109,10 +107,12 @@ class Fusion(nn.Module):
         self.calm_extent = preset.calm_extent
         self.calm_epsilon = preset.calm_epsilon
         self.trusted = preset.trusted
+        self.plausible = preset.plausible
 
     def forward(self, fine: Tensor, style: Tensor, confidence: Tensor, guide: Tensor) -> Tensor:
         """Chroma of both stages (1, 2, h, w), confidence and guide (1, 1, h, w) -> chroma (1, 2, h, w)."""
-        mixed = confidence * fine + (1 - confidence) * self.style_strength * style
+        strength = self.style_strength * (confidence / self.plausible).clamp(max=1)
+        mixed = confidence * fine + (1 - confidence) * strength * style
         radius = max(2, round(max(guide.shape[-2:]) * self.calm_extent))
         model = guided_model(guide, mixed, radius, self.calm_epsilon, weight=confidence + 0.05)
         trust = (confidence / self.trusted).clamp(max=1) ** 1.5
@@ -143,7 +143,6 @@ class SSCN(nn.Module):
             clusters=clusters,
             coarse_keys=tokens(features.coarse),
             coarse_values=tokens(F.adaptive_avg_pool2d(lab, features.coarse.shape[-2:])),
-            size=(lab.shape[-2], lab.shape[-1]),
         )
 
     def forward(self, luminance: Tensor, reference: EncodedReference) -> Colors:

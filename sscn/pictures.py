@@ -32,6 +32,11 @@ def as_picture(image: Image.Image | Picture, what: str = "picture") -> Picture:
 
 
 def _samples(image: Image.Image) -> Picture:
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
+    if image.mode.startswith("I"):
+        samples = np.asarray(image)
+        if samples.size and (samples.min() < 0 or samples.max() > np.iinfo(np.uint16).max):
+            raise SscnError("the picture has samples of 32 bit; 8 or 16 bit unsigned are needed")
+        return samples.astype(np.uint16)
+    if image.mode == "F":
+        raise SscnError("the picture has samples of floating point; 8 or 16 bit unsigned are needed")
     return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))

@@ -34,6 +34,8 @@ class Preset:
     """Guided filter of the calm colours: luminance variance (L* / 100 squared) that counts as plain ground."""
     trusted: float
     """Confidence from which the match's colour is taken as it is."""
+    plausible: float
+    """Confidence below which the style fades towards grey: no evidence, no colour."""
     edge_radius: int
     """Guided filter: window radius in pixels of the working size."""
     edge_epsilon: float
@@ -55,6 +57,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             calm_extent=1 / 12,
             calm_epsilon=1e-3,
             trusted=0.9,
+            plausible=0.3,
             edge_radius=2,
             edge_epsilon=1e-3,
         )

@@ -129,3 +129,45 @@ def test_cuda_agrees_with_cpu(cat, coffee):
     one = cpu.colorize(_grey(cat), cpu.encode_reference(coffee)).rgb.astype(int)
     two = cuda.colorize(_grey(cat), cuda.encode_reference(coffee)).rgb.astype(int)
     assert np.abs(one - two).mean() < 1
+
+
+def test_thirty_two_bit_pil_pictures_are_taken_as_sixteen_or_refused(colorizer: Colorizer, cat):
+    reference = colorizer.encode_reference(cat)
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.int32), (64, 1))
+    assert colorizer.colorize(Image.fromarray(ramp), reference).rgb.dtype == np.uint16
+    for wrong in (Image.fromarray(ramp * 2), Image.fromarray(ramp.astype(np.float32))):
+        with pytest.raises(SscnError, match="bit"):
+            colorizer.colorize(wrong, reference)
+
+
+def test_a_huge_picture_gets_the_colours_of_a_small_one(colorizer: Colorizer, coffee):
+    """Averaged in blocks first; what the network sees, and so the colour, stays nearly the same."""
+    reference = colorizer.encode_reference(coffee)
+    huge = np.asarray(Image.fromarray(_grey(coffee)).resize((2400, 1600), Image.Resampling.BICUBIC))
+    small = colorizer.colorize(_grey(coffee), reference)
+    reduced = np.asarray(Image.fromarray(colorizer.colorize(huge, reference).rgb).resize(coffee.shape[1::-1]))
+    assert _chroma_error(reduced, small.rgb) < 4
+    enlarged = np.asarray(Image.fromarray(coffee).resize((2400, 1600), Image.Resampling.BICUBIC))
+    again = colorizer.colorize(_grey(coffee), colorizer.encode_reference(enlarged))
+    assert _chroma_error(again.rgb, small.rgb) < 4
+
+
+def test_nothing_known_is_left_nearly_grey(colorizer: Colorizer, cat):
+    """A flat grey card has no match in a cat; it must not take the cat's colour with conviction."""
+    card = np.full((128, 128), 128, np.uint8)
+    result = colorizer.colorize(card, colorizer.encode_reference(cat))
+    assert result.mean_confidence < 0.5
+    assert np.linalg.norm(rgb2lab(result.rgb)[..., 1:], axis=-1).mean() < 12
+
+
+@pytest.mark.gpu
+def test_cuda_repeats(cat, coffee):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    results = []
+    for _ in range(3):
+        colorizer = Colorizer.from_pretrained(device="cuda")
+        results.append(colorizer.colorize(_grey(cat), colorizer.encode_reference(coffee)).rgb)
+    assert all(np.array_equal(results[0], other) for other in results[1:])
