@@ -54,7 +54,9 @@ def write_derivative(
     _refuse_master(path, master.path)
     metadata = master.metadata
     exif, notes = _exif(master)
-    xmp, xmp_notes = derivative_packet(metadata.xmp, path_to_text(master.path.name), master.sha256, provenance)
+    xmp, xmp_notes = derivative_packet(
+        metadata.xmp, path_to_text(master.path.name), master.sha256, provenance, f"image/{format}"
+    )
     notes += xmp_notes
     stored = as_stored(rgb, metadata.orientation)
     try:

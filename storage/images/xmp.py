@@ -21,6 +21,7 @@ _XMP = "http://ns.adobe.com/xap/1.0/"
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
 _EXIF = "http://ns.adobe.com/exif/1.0/"
+_DC = "http://purl.org/dc/elements/1.1/"
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _MAX_BYTES = 1 << 22
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -28,30 +29,62 @@ _BEGIN = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _END = b'\n<?xpacket end="w"?>'
 
 _REPLACED = frozenset(
-    {(_IPTC, "DigitalSourceType"), (_IPTC, "AISystemUsed"), (_IPTC, "AISystemVersionUsed")}
+    {(_DC, "format"), (_IPTC, "DigitalSourceType"), (_IPTC, "AISystemUsed"), (_IPTC, "AISystemVersionUsed")}
     | {(_MM, name) for name in ("DerivedFrom", "Ingredients", "DocumentID", "InstanceID")}
 )
 _NO_LONGER_TRUE = frozenset(
     {(_XMP, "Thumbnails"), (_PHOTOSHOP, "ICCProfile"), (_PHOTOSHOP, "ColorMode"), (_EXIF, "ColorSpace")}
     | {(_TIFF, name) for name in ("PhotometricInterpretation", "SamplesPerPixel", "BitsPerSample", "Compression")}
+    | {(_TIFF, name) for name in ("YCbCrSubSampling", "YCbCrPositioning", "YCbCrCoefficients", "PlanarConfiguration")}
     | {("http://ns.adobe.com/xmp/note/", "HasExtendedXMP")}
 )
 """What is said of the grey master's storage and would be wrong of the derivative."""
 
 
 def derivative_packet(
-    master_packet: bytes | None, source_name: str, source_sha256: str, provenance: DerivativeProvenance
+    master_packet: bytes | None,
+    source_name: str,
+    source_sha256: str,
+    provenance: DerivativeProvenance,
+    media_type: str,
 ) -> tuple[bytes, tuple[str, ...]]:
     """The XMP packet of a derivative, UTF-8, and notes: a damaged packet of the master is left out.
 
-    The same arguments give the same bytes. The master's history is kept and the new event appended to it.
+    ``media_type`` is the derivative's own (``"image/tiff"``). The same arguments give the same bytes. The
+    master's history is kept and the new event appended to it.
     """
-    notes: tuple[str, ...] = ()
     document = _parse(master_packet)
-    if document is None:
-        if master_packet is not None:
-            notes = ("the master's XMP packet is damaged and was left out",)
-        document = _empty()
+    if document is not None:
+        packet = _whole_packet(document, source_name, source_sha256, provenance, media_type)
+        if packet is not None:
+            return packet, ()
+    notes = () if master_packet is None else ("the master's XMP packet is damaged and was left out",)
+    return _packet(_empty(), source_name, source_sha256, provenance, media_type), notes
+
+
+def _whole_packet(
+    document: minidom.Document,
+    source_name: str,
+    source_sha256: str,
+    provenance: DerivativeProvenance,
+    media_type: str,
+) -> bytes | None:
+    """The packet with the master's properties in it; None if they cannot be written so that they are read again."""
+    try:
+        packet = _packet(document, source_name, source_sha256, provenance, media_type)
+        minidom.parseString(packet)
+    except (ExpatError, ValueError, RecursionError):
+        return None
+    return packet
+
+
+def _packet(
+    document: minidom.Document,
+    source_name: str,
+    source_sha256: str,
+    provenance: DerivativeProvenance,
+    media_type: str,
+) -> bytes:
     rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
     old = {name: _take(rdf, _MM, name) for name in ("DocumentID", "InstanceID", "OriginalDocumentID")}
     for namespace, name in _REPLACED | _NO_LONGER_TRUE:
@@ -59,6 +92,7 @@ def derivative_packet(
     history = _take_history(rdf)
     description = _description(document, rdf)
     add = _Adder(document, description)
+    add.text(_DC, "dc:format", media_type)
     add.text(_IPTC, "Iptc4xmpExt:DigitalSourceType", _SOURCE_TYPE + provenance.digital_source_type)
     add.text(_IPTC, "Iptc4xmpExt:AISystemUsed", provenance.ai_system)
     add.text(_IPTC, "Iptc4xmpExt:AISystemVersionUsed", provenance.ai_system_version)
@@ -78,12 +112,13 @@ def derivative_packet(
             reference["filePath"] = provenance.reference_name
         add.structure(add.array("xmpMM:Ingredients", "Bag"), "rdf:li", _REF, "stRef", reference)
     events = add.array("xmpMM:History", "Seq")
-    for event in history:
+    for event, scope in history:
+        _declare(event, scope, _scope(events))
         events.appendChild(event)
     add.structure(events, "rdf:li", _EVENT, "stEvt", _event(provenance))
     root = document.documentElement
     assert root is not None
-    return _BEGIN + root.toxml("utf-8") + _END, notes
+    return _BEGIN + root.toxml("utf-8") + _END
 
 
 def _event(provenance: DerivativeProvenance) -> dict[str, str]:
@@ -126,11 +161,7 @@ def _empty() -> minidom.Document:
 
 
 def _descriptions(rdf: minidom.Element) -> list[minidom.Element]:
-    return [
-        node
-        for node in rdf.childNodes
-        if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (_RDF, "Description")
-    ]
+    return _elements(rdf, _RDF, "Description")
 
 
 def _take(rdf: minidom.Element, namespace: str, name: str) -> str | None:
@@ -140,30 +171,58 @@ def _take(rdf: minidom.Element, namespace: str, name: str) -> str | None:
         if description.hasAttributeNS(namespace, name):
             found = description.getAttributeNS(namespace, name)
             description.removeAttributeNS(namespace, name)
-        for node in list(description.childNodes):
-            if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (namespace, name):
-                texts = [child.data for child in node.childNodes if child.nodeType == Node.TEXT_NODE]
-                found = found or "".join(texts).strip()
-                description.removeChild(node)
+        for node in _elements(description, namespace, name):
+            texts = [child.data for child in node.childNodes if child.nodeType == Node.TEXT_NODE]
+            found = found or "".join(texts).strip()
+            description.removeChild(node)
     return found or None
 
 
-def _take_history(rdf: minidom.Element) -> list[minidom.Element]:
-    """The events of the master's history, taken out of it."""
-    events: list[minidom.Element] = []
+def _take_history(rdf: minidom.Element) -> list[tuple[minidom.Element, dict[str, str]]]:
+    """The events of the master's history, taken out of it, each with the namespaces that it was written in."""
+    events: list[tuple[minidom.Element, dict[str, str]]] = []
     for description in _descriptions(rdf):
-        for node in list(description.childNodes):
-            if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (_MM, "History"):
-                events.extend(node.getElementsByTagNameNS(_RDF, "li"))
-                description.removeChild(node)
+        for node in _elements(description, _MM, "History"):
+            for array in node.childNodes:
+                if isinstance(array, minidom.Element):
+                    events.extend((event, _scope(event)) for event in _elements(array, _RDF, "li"))
+            description.removeChild(node)
     return events
+
+
+def _elements(parent: minidom.Element, namespace: str, name: str) -> list[minidom.Element]:
+    """The children of that name, not what lies deeper."""
+    return [
+        node
+        for node in parent.childNodes
+        if isinstance(node, minidom.Element) and (node.namespaceURI, node.localName) == (namespace, name)
+    ]
+
+
+def _scope(element: minidom.Element) -> dict[str, str]:
+    """The namespace declarations that hold for an element, its own and those around it: attribute to value."""
+    found: dict[str, str] = {}
+    node: Node | None = element
+    while isinstance(node, minidom.Element):
+        for attribute in node.attributes.values():
+            if attribute.namespaceURI == _XMLNS:
+                found.setdefault(attribute.name, attribute.value)
+        node = node.parentNode
+    return found
+
+
+def _declare(element: minidom.Element, scope: dict[str, str], there: dict[str, str]) -> None:
+    """Write ``scope`` on an element that moves to where the declarations ``there`` hold, if they differ."""
+    for name, namespace in sorted(scope.items()):
+        if there.get(name) != namespace:
+            element.setAttributeNS(_XMLNS, name, namespace)
 
 
 def _description(document: minidom.Document, rdf: minidom.Element) -> minidom.Element:
     """A new description with all prefixes that are needed, about the same thing as those that are there."""
     about = next((node.getAttributeNS(_RDF, "about") for node in _descriptions(rdf)), "")
     description = document.createElementNS(_RDF, "rdf:Description")
-    spaces = {"rdf": _RDF, "Iptc4xmpExt": _IPTC, "xmpMM": _MM, "stRef": _REF, "stEvt": _EVENT}
+    spaces = {"rdf": _RDF, "dc": _DC, "Iptc4xmpExt": _IPTC, "xmpMM": _MM, "stRef": _REF, "stEvt": _EVENT}
     for prefix, namespace in spaces.items():
         description.setAttributeNS(_XMLNS, f"xmlns:{prefix}", namespace)
     description.setAttributeNS(_RDF, "rdf:about", about)
