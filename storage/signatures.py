@@ -84,14 +84,15 @@ def signature_of(head: bytes) -> Signature | None:
             b"WEBP": Signature("webp", "photograph"),
             b"AVI ": Signature("avi", "film"),
         }.get(head[8:12])
-    if head[4:8] == b"ftyp":
+    box = _first_box(head)
+    if box == b"ftyp":
         still = head[8:12] in _HEIF_BRANDS | _STILL_BRANDS_OTHER
         return None if still else Signature("mp4", "film")
-    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):
+    if box in (b"moov", b"mdat", b"wide", b"free", b"skip"):
         return Signature("mp4", "film")  # QuickTime from before the ftyp box
     if len(head) >= 377 and head[0] == head[188] == head[376] == 0x47:
         return Signature("mpeg", "film")  # transport stream, 188-byte packets
-    if b"%PDF-" in head[:64]:
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\t\n\f\r ").startswith(b"%PDF-"):
         return Signature("pdf", "page")
     return None
 
@@ -101,7 +102,7 @@ def unread_picture(head: bytes) -> str | None:
     for prefix, name in _UNREAD_PREFIXES:
         if head.startswith(prefix):
             return UNREAD_PICTURES[name]
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+    if _first_box(head) == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return UNREAD_PICTURES["heif"]
     if head[:2] == b"BM" and len(head) >= 30 and head[6:10] == b"\0\0\0\0" and head[26:28] == b"\1\0":
         return UNREAD_PICTURES["bmp"]
@@ -123,6 +124,20 @@ def describe_content(head: bytes) -> str:
     if _is_text(head):
         return "text"
     return "data of an unknown kind"
+
+
+def _first_box(head: bytes) -> bytes | None:
+    """The type of the box (ISO/IEC 14496-12) that a film starts with; None if its size is none that a box has.
+
+    Words of four letters stand in any text; a box's type stands behind a size, which is not text. Only media
+    data (mdat) grow so large that the first byte is not NUL, may run to the end (0) or have a longer size (1).
+    """
+    if len(head) < 8:
+        return None
+    size, box = int.from_bytes(head[:4], "big"), head[4:8]
+    if box == b"mdat":
+        return box if size in (0, 1) or (size >= 8 and not _is_text(head[:4])) else None
+    return box if size >= 8 and head[0] == 0 else None
 
 
 def _is_text(head: bytes) -> bool:
