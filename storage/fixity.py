@@ -26,11 +26,11 @@ def sha256_file(path: Path) -> str:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path in ``path``'s folder; on a clean exit it becomes ``path``, durably.
 
-    The folder is made if it is missing. The temporary file exists, is empty and is locked for as long as the
-    block runs, so that ``sweep_partial_files`` of another run leaves it alone. When the block ends it is
-    synced to disk, renamed over ``path`` and the folder is synced; when the block raises it is removed.
+    Folders are made, durably too, where they are missing. The temporary file exists, is empty and is locked for
+    as long as the block runs, so that ``sweep_partial_files`` of another run leaves it alone. When the block ends
+    it is synced to disk, renamed over ``path`` and the folder is synced; when the block raises it is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     partial = path.parent / _partial_name(path)
     # Mode 0666 less the umask: the finished file has the rights of any other file its owner makes.
     descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
@@ -98,11 +98,27 @@ def _partial_name(path: Path) -> str:
     return f".{stem}{ending}"
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, and sync every folder that got a new one in it."""
+    missing = []
+    above = folder
+    while above != above.parent and not above.exists():
+        missing.append(above)
+        above = above.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        _sync_folder(made.parent)
+
+
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Sync a folder as far as it can be done: what was done in it has happened, whatever this says."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # a folder may be written to and not be read
     try:
         os.fsync(descriptor)
     except OSError:
-        pass  # some network file systems cannot sync a folder; the rename itself has happened
+        pass  # some network file systems cannot sync a folder
     finally:
         os.close(descriptor)

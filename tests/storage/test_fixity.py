@@ -34,6 +34,43 @@ def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> 
     assert names(target.parent) == ["picture.tif"]
 
 
+def test_new_folders_are_synced_into_the_folders_above_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    real_sync = os.fsync
+
+    def noting_sync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real_sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting_sync)
+    with atomic_write(tmp_path / "a" / "b" / "c" / "picture.tif") as partial:
+        partial.write_bytes(b"x")
+    folders = [tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
+    assert [path for path in synced if not path.name.endswith(PARTIAL_SUFFIX)] == folders
+    synced.clear()
+    with atomic_write(tmp_path / "a" / "b" / "c" / "other.tif") as partial:
+        partial.write_bytes(b"x")
+    assert [path for path in synced if not path.name.endswith(PARTIAL_SUFFIX)] == folders[-1:]
+
+
+def test_a_folder_that_may_be_written_to_but_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    script = (
+        "import os, sys; from pathlib import Path; from storage.fixity import atomic_write\n"
+        "os.chdir(sys.argv[1])\n"
+        "if os.geteuid() == 0: os.chown('.', 65534, 65534); os.setgid(65534); os.setuid(65534)\n"
+        "os.chmod('.', 0o300)\n"
+        "with atomic_write(Path('picture.tif')) as partial: partial.write_bytes(b'whole')\n"
+    )
+    try:
+        subprocess.run([sys.executable, "-c", script, folder], check=True)
+    finally:
+        folder.chmod(0o700)
+    assert names(folder) == ["picture.tif"]
+    assert (folder / "picture.tif").read_bytes() == b"whole"
+
+
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "picture.tif"
     target.write_bytes(b"old")
