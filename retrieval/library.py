@@ -30,7 +30,7 @@ from retrieval.rerank import PartsReranker
 from retrieval.transfer import copy_library
 from storage.database import Database, open_database, references
 from storage.database.records import KnownReference
-from storage.fixity import sha256_file
+from storage.fixity import sha256_file, sweep_partial_files
 from storage.paths import path_to_text
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ Ids = list[int]
 
 DATABASE_NAME = "library.db"
 INDEX_FOLDER = "index"
+OWN_FOLDER = "."
+"""How a library folder records its root, so that it may be moved."""
 
 
 class ReferenceLibrary:
@@ -54,7 +56,9 @@ class ReferenceLibrary:
         index_directory: where the index is kept; can be deleted.
         embedder: what makes the vectors.
         library_root: the folder that recorded paths are relative to; only references under this root are
-            searched. run_id: the run that adds references, for the record.
+            searched.
+        run_id: the run that adds references, for the record.
+        recorded_root: how the root is recorded; its absolute path if None.
     """
 
     def __init__(
@@ -64,19 +68,22 @@ class ReferenceLibrary:
         embedder: Embedder,
         library_root: Path,
         run_id: int | None = None,
+        recorded_root: str | None = None,
     ) -> None:
         self._database = database
         self._index_directory = index_directory
         self._embedder = embedder
         self._reranker = PartsReranker(embedder.semantic)
         self._root = library_root.resolve()
-        self._library = path_to_text(self._root)
+        self._library = recorded_root or path_to_text(self._root)
         self._run_id = run_id
         self._owns_database = False
         self._version = ""
         self._index: VectorIndex
         self._same_content: dict[int, Ids] = {}
         self._checked: dict[int, tuple[int, int]] = {}
+        if index_directory.is_dir():
+            sweep_partial_files(index_directory)  # of a process that was killed while it saved the index
         self.refresh()
 
     @classmethod
@@ -96,7 +103,7 @@ class ReferenceLibrary:
             raise RetrievalError(f"{path_to_text(folder)} cannot be made a library ({reason})") from error
         database = open_database(f"sqlite:///{folder.resolve() / DATABASE_NAME}")
         try:
-            library = cls(database, folder / INDEX_FOLDER, embedder, folder)
+            library = cls(database, folder / INDEX_FOLDER, embedder, folder, recorded_root=OWN_FOLDER)
         except BaseException:
             database.close()
             raise
@@ -165,7 +172,10 @@ class ReferenceLibrary:
         return self.rerank(image, self.search_vectors(self._embedder.embed([image]), k)[0])
 
     def rerank(self, image: Picture, matches: Sequence[Match]) -> Matches:
-        """The candidates that `search_vectors` found for ``image``, in the order in which their parts match too."""
+        """The candidates that `search_vectors` found for ``image``, in the order in which their parts match too.
+
+        Those whose files cannot be read, or are no longer what was embedded, are left out.
+        """
         return self._reranker.rerank(image, matches)
 
     def search_vectors(self, vectors: NDArray[np.float32], k: int) -> Sequence[Matches]:
@@ -176,6 +186,8 @@ class ReferenceLibrary:
         if vectors.ndim != 2 or vectors.shape[1] != self._embedder.dimension:
             needed = f"(N, {self._embedder.dimension})"
             raise RetrievalError(f"vectors of shape {needed} are needed, not {vectors.shape}")
+        if k < 1:
+            raise RetrievalError(f"{k} references cannot be searched for; ask for 1 or more")
         taken = k
         while True:
             ids, products = self._index.search(vectors, taken)
@@ -229,7 +241,13 @@ class ReferenceLibrary:
             raise RetrievalError(f"there is no reference library in {path_to_text(folder)}")
         with open_database(f"sqlite:///{folder.resolve() / DATABASE_NAME}", create=False) as source:
             report = copy_library(
-                source, self._database, self._root, self._library, self._embedder.version, self._run_id
+                source,
+                folder.resolve(),
+                self._database,
+                self._root,
+                self._library,
+                self._embedder.version,
+                self._run_id,
             )
         self.refresh()
         return report

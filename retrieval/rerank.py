@@ -35,7 +35,9 @@ class PartsReranker:
         self._parts: OrderedDict[str, Tensor] = OrderedDict()
 
     def rerank(self, picture: Picture, matches: Sequence[Match]) -> list[Match]:
-        """The same candidates, best first: the score is the mean of the embedding's and the parts', 0..1.
+        """The candidates, best first: the score is the mean of the embedding's and the parts', 0..1.
+
+        A candidate whose file cannot be read, or is no longer the one that was embedded, is left out.
 
         Args:
             picture: the target (see ``retrieval.luminance.prepare``).
@@ -45,26 +47,29 @@ class PartsReranker:
             RetrievalError: ``picture`` is no picture.
         """
         target = self._features(picture)
-        scored = [(match, (match.score + self._agreement(target, match.reference)) / 2) for match in matches]
+        scored = []
+        for match in matches:
+            parts = self._reference_parts(match.reference)
+            if parts is not None:
+                scored.append((match, (match.score + self._agreement(target, parts)) / 2))
         scored.sort(key=lambda pair: (-pair[1], pair[0].rank))
         return [Match(match.reference, score, rank) for rank, (match, score) in enumerate(scored, start=1)]
 
     @torch.inference_mode()
-    def _agreement(self, target: Tensor, reference: Reference) -> float:
+    def _agreement(self, target: Tensor, parts: Tensor) -> float:
         """Mean best cosine of the target's places in the reference and of the reference's in the target, 0..1."""
-        parts = self._reference_parts(reference)
-        if parts is None:
-            return 0.0
         similarity = target @ parts.T
         mean = (similarity.amax(dim=1).mean() + similarity.amax(dim=0).mean()) / 2
         return min(max(float(mean), 0.0), 1.0)
 
     def _reference_parts(self, reference: Reference) -> Tensor | None:
-        """The reference's features; None if its file cannot be read any more."""
+        """The reference's features; None if its file cannot be read any more, or is another now."""
         if reference.sha256 not in self._parts:
             try:
                 picture = read_master(reference.path)
             except StorageError:
+                return None
+            if picture.sha256 != reference.sha256:
                 return None
             self._parts[reference.sha256] = self._features(picture.pixels)
             while len(self._parts) > self._remembered:

@@ -17,12 +17,19 @@ _CHUNK = 1000
 
 
 def copy_library(
-    source: Database, target: Database, root: Path, library: str, embedding_version: str, run_id: int | None
+    source: Database,
+    source_root: Path,
+    target: Database,
+    root: Path,
+    library: str,
+    embedding_version: str,
+    run_id: int | None,
 ) -> AddReport:
     """Make the references of ``library`` in ``target`` those that are in use in ``source``.
 
     Args:
         source: the database of a library folder.
+        source_root: that folder.
         target: the database to copy into.
         root: what paths in ``target`` are relative to.
         library: ``root`` as it is recorded.
@@ -34,7 +41,7 @@ def copy_library(
     records = {}
     for reference_id, vector in zip(ids.tolist(), vectors, strict=True):
         row = rows[reference_id]
-        text = text_of(path_of(row.path, text_to_path(row.library)), root)
+        text = text_of(path_of(row.path, source_root / text_to_path(row.library)), root)
         records[text] = ReferenceRecord(
             library=library,
             path=text,

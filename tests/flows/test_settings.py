@@ -37,6 +37,7 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "attention": "dense",
         "candidates": "3",
         "format": "png",
+        "max_pixels": "1000000",
         "retry_failed": "1",
         "dry_run": "true",
         "prefect": "0",

@@ -243,6 +243,9 @@ def test_search_by_vectors_is_search(
     library.add([pictures])
     queries = [photograph.convert("L") for photograph in photographs.values()]
     together = library.search_vectors(embedder.embed(queries), 4)
-    assert list(together) == [library.search(query, k=4) for query in queries]
+    for query, candidates in zip(queries, together, strict=True):
+        assert library.search(query, k=4) == library.rerank(query, candidates)
+    with pytest.raises(RetrievalError, match="1 or more"):
+        library.search(queries[0], k=0)
     with pytest.raises(RetrievalError, match="shape"):
         library.search_vectors(np.zeros((2, 3), np.float32), 1)

@@ -1,7 +1,6 @@
 """A library in a folder of its own: opened, filled from elsewhere, killed, and taken over by a run."""
 
-import os
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 from retrieval import ReferenceLibrary, RetrievalError
-from retrieval.library import DATABASE_NAME
+from retrieval.library import DATABASE_NAME, OWN_FOLDER
 from storage.database import Database, open_database, references
 from tests.storage.database.postgresql import fresh_database, running_server
 
@@ -35,6 +34,20 @@ def test_a_library_keeps_what_lies_elsewhere(
     assert ReferenceLibrary.is_library(tmp_path / "library")
     assert not ReferenceLibrary.is_library(pictures)
     assert sorted(path.name for path in (tmp_path / "library").iterdir()) == ["index", DATABASE_NAME]
+
+
+def test_a_library_can_be_moved(tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder) -> None:
+    shutil.copytree(pictures, tmp_path / "here" / "pictures")
+    with ReferenceLibrary.open(tmp_path / "here") as library:
+        library.add([tmp_path / "here" / "pictures"])
+        names = {one.path.name for one in library.list()}
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    with ReferenceLibrary.open(tmp_path / "there") as library:
+        assert {one.path.name for one in library.list()} == names
+        assert len(library.search(Image.open(pictures / "coffee.png"), k=3)) == 3
+    run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=tmp_path / "there")
+    run.import_from(tmp_path / "there")
+    assert run.search(Image.open(pictures / "coffee.png"), k=1)[0].reference.path.is_relative_to(tmp_path / "there")
 
 
 def test_a_run_takes_a_library_over_without_embedding(
@@ -90,7 +103,7 @@ def test_a_killed_add_leaves_a_consistent_library(tmp_path: Path, photographs: d
         try:
             wait_for_references(folder, least, process)
         finally:
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
         with ReferenceLibrary.open(folder) as library:
             found = library.list()
@@ -109,7 +122,7 @@ def wait_for_references(folder: Path, least: int, process: "subprocess.Popen[byt
     deadline = time.monotonic() + 120
     with open_database(f"sqlite:///{folder / DATABASE_NAME}") as database:
         while process.poll() is None and time.monotonic() < deadline:
-            if len(references.known(database, str(folder.resolve()))) >= least:
+            if len(references.known(database, OWN_FOLDER)) >= least:
                 return
             time.sleep(0.02)
     pytest.fail("the other process ended or hung before it had recorded enough")

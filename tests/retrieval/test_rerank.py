@@ -8,6 +8,7 @@ from skimage import data as samples
 from retrieval.records import Match, Reference
 from retrieval.rerank import PartsReranker
 from sscn.efficientnet import load_efficientnet
+from storage.fixity import sha256_file
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def matches(tmp_path):
     ):
         path = tmp_path / f"{name}.png"
         Image.fromarray(picture[:, picture.shape[1] // 2 :]).save(path)
-        found.append(Match(Reference(rank, path, name * 8, 100, 100), 0.2, rank))
+        found.append(Match(Reference(rank, path, sha256_file(path), 100, 100), 0.2, rank))
     return found
 
 
@@ -42,9 +43,17 @@ def test_the_other_half_comes_first(reranker, matches, name, picture):
     assert all(0 <= score <= 1 for score in scores)
 
 
-def test_a_reference_that_is_gone_comes_last(reranker, matches):
-    gone = Match(Reference(9, matches[0].reference.path.with_name("gone.png"), "gone", 1, 1), 0.2, 1)
-    assert reranker.rerank(samples.chelsea(), [gone, *matches])[-1].reference.id == 9
+def test_a_reference_that_cannot_be_used_is_left_out(reranker, matches):
+    """However well its vector fits: gone, damaged, or another picture by now."""
+    folder = matches[0].reference.path.parent
+    gone = Match(Reference(9, folder / "gone.png", "gone", 1, 1), 0.9, 1)
+    damaged = folder / "damaged.png"
+    damaged.write_bytes(bytes(1000))
+    broken = Match(Reference(10, damaged, sha256_file(damaged), 1, 1), 0.9, 2)
+    swapped = Match(Reference(11, folder / "coffee.png", "another digest", 1, 1), 0.9, 3)
+    ranked = reranker.rerank(samples.chelsea(), [gone, broken, swapped, *matches])
+    assert {match.reference.id for match in ranked} == {1, 2, 3}
+    assert [match.rank for match in ranked] == [1, 2, 3]
 
 
 def test_the_order_repeats(reranker, matches):
