@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
-from PIL import JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from storage.images.exif import sane_ppi
 from storage.images.metadata import collect_metadata
@@ -18,6 +18,7 @@ _MAX_ICC_BYTES = 1 << 24
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _FRAMES = {0xC0: "baseline", 0xC1: "sequential", 0xC2: "progressive"}
 _OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_FILLING = bytes(range(1, 255))
 _CUT_OFF = "is cut off: the end of the picture is missing; copy it again from its source"
 
 
@@ -33,6 +34,7 @@ class _Markers:
     icc: dict[int, bytes] = field(default_factory=dict)
     icc_count: int = 0
     extended_xmp: bool = False
+    components: bytes = b""  # the components' identifiers
     scan: int = 0
     needed: list[bytes] = field(default_factory=list)  # the segments that decoding needs
 
@@ -44,36 +46,94 @@ def read_header(source: Source) -> Header:
 
 
 def decode(data: bytes) -> Samples:
-    """The whole picture's samples as stored; raises ``Refusal`` "truncated" if any of it is missing."""
+    """The whole picture's samples as stored; raises ``Refusal`` "truncated" if any of it is missing.
+
+    That is told of a picture in one scan and of one in several (progressive), also where a cut stream was
+    closed by an end mark: neither a scan nor the end of the last one may be missing.
+    """
     markers = _read_markers(Source(data))
     header = _header(markers)
-    assert markers.frame is not None
-    end = _SCAN_END.search(data, markers.scan)
-    if end is None:
-        raise Refusal(_CUT_OFF, "truncated")
-    if data[end.end() - 1] == 0xD9 and markers.frame[0] != 0xC2:
-        # One scan only. libjpeg pads a scan that stops early with grey and says nothing; kept from seeing the
-        # end mark, it runs out of bytes instead, and that is an error. It looks up to 8 bytes ahead.
-        scans = data[markers.scan : end.start()] + bytes(8)
-    else:
-        if data.find(b"\xff\xd9", end.start()) < 0:
-            raise Refusal(_CUT_OFF, "truncated")
-        scans = data[markers.scan :]
+    end, scans = _end_of_scans(data, markers)
     # Only what decoding needs: hostile or damaged metadata never reach the decoder.
-    reduced = b"".join([b"\xff\xd8", *markers.needed, scans])
-    try:
-        image = JpegImagePlugin.JpegImageFile(BytesIO(reduced))
-        image.load()
-    except OSError as error:
-        if "truncated" in str(error):
-            raise Refusal(_CUT_OFF, "truncated") from error
-        raise
+    start = b"".join([b"\xff\xd8", *markers.needed, data[markers.scan : end]])
+    if scans == 1:
+        # libjpeg pads a scan that stops early with grey and says nothing; kept from seeing the end mark, it
+        # runs out of bytes instead, and that is an error. It looks up to 8 bytes ahead.
+        image = _decoded(start + bytes(8))
+    else:
+        # Of several scans it wants to see the end mark. What lies between the last scan and that mark is
+        # passed over; if it changes the picture, the scan was not at its end yet.
+        image = _decoded(start + b"\xff\xd9")
+        if not _same(image, _decoded(start + _FILLING + b"\xff\xd9")):
+            raise Refusal(_CUT_OFF, "truncated")
     samples = np.asarray(image)
     if samples.shape[:2] != (header.height, header.width):
         raise Refusal("has a damaged JPEG header", "unreadable")
     if image.mode == "L":
         return Samples(samples, "grey")
     return Samples(samples, "cmyk" if image.mode == "CMYK" else "rgb")
+
+
+def _decoded(stream: bytes) -> JpegImagePlugin.JpegImageFile:
+    try:
+        image = JpegImagePlugin.JpegImageFile(BytesIO(stream))
+        image.load()
+    except OSError as error:
+        if "truncated" in str(error):
+            raise Refusal(_CUT_OFF, "truncated") from error
+        raise
+    return image
+
+
+def _same(one: Image.Image, other: Image.Image) -> bool:
+    """Whether two pictures of one size have the same samples; some rows at a time, to be sparing of memory."""
+    boxes = ((0, top, one.width, min(top + 256, one.height)) for top in range(0, one.height, 256))
+    return all(one.crop(box).tobytes() == other.crop(box).tobytes() for box in boxes)
+
+
+def _end_of_scans(data: bytes, markers: _Markers) -> tuple[int, int]:
+    """Where the last scan's data end, and how many scans are before it; raises ``Refusal`` if one is missing.
+
+    In a progressive picture every scan gives some coefficients of some components down to some bit (Ss, Se,
+    Al in the standard's words, Ah for the bit reached before); all 64 have to come down to bit 0.
+    """
+    assert markers.frame is not None
+    progressive = markers.frame[0] == 0xC2
+    reached: dict[int, list[int | None]] = {name: [None] * 64 for name in markers.components}
+    _note_scan(reached, markers.needed[-1][4:], progressive)
+    scans, position, end = 1, markers.scan, None
+    while True:
+        found = _SCAN_END.search(data, position)
+        if found is None:
+            raise Refusal(_CUT_OFF, "truncated")
+        marker, position = data[found.end() - 1], found.end()
+        end = found.start() if end is None else end
+        if marker == 0xD9:
+            break
+        if marker in (0x01, 0xD8):  # these have no length
+            continue
+        length = int.from_bytes(data[position : position + 2], "big")
+        if marker == 0xDA:
+            scans, end = scans + 1, None
+            _note_scan(reached, data[position + 2 : position + length], progressive)
+        position += max(length, 2)
+    if any(bit != 0 for bits in reached.values() for bit in bits):
+        raise Refusal(_CUT_OFF, "truncated")
+    return end, scans
+
+
+def _note_scan(reached: dict[int, list[int | None]], header: bytes, progressive: bool) -> None:
+    """Note what a scan brings: for each coefficient of its components the lowest bit reached so far."""
+    count = header[0] if header else 0
+    if len(header) < 4 + 2 * count:
+        raise Refusal("is damaged: a JPEG scan has no proper header", "unreadable")
+    first, last, bits = header[1 + 2 * count : 4 + 2 * count] if progressive else (0, 63, 0)
+    before, low = bits >> 4, bits & 15
+    for name in header[1 : 1 + 2 * count : 2]:
+        for place in range(first, min(last, 63) + 1):
+            known = reached.get(name)
+            if known is not None and (before == 0 or known[place] == before):
+                known[place] = low
 
 
 def frame_size(data: bytes) -> tuple[int, int]:
@@ -157,6 +217,7 @@ def _note_segment(markers: _Markers, marker: int, body: bytes) -> None:
             raise Refusal("has a damaged JPEG header", "unreadable")
         bits, height, width, components = struct.unpack_from(">BHHB", body)
         markers.frame = (marker, bits, height, width, components)
+        markers.components = body[6 : 6 + 3 * components : 3]
     elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
         unit, across, down = struct.unpack_from(">BHH", body, 7)
         factor = {1: 1.0, 2: 2.54}.get(unit)
