@@ -126,12 +126,16 @@ def _without_alpha(samples: Samples) -> tuple[Pixels, tuple[str, ...]]:
     top = np.iinfo(colour.dtype).max
     if alpha is None or (alpha == top).all():
         return colour, ()
-    weight = alpha.astype(np.float32) / top
-    if colour.ndim == 3:
-        weight = weight[..., np.newaxis]
-    paper = (1 - weight) * (0 if samples.space == "cmyk" else top)
-    ink = colour.astype(np.float32) * (1 if samples.premultiplied else weight)
-    flat = np.clip(np.rint(ink + paper), 0, top).astype(colour.dtype)
+    flat = np.empty_like(colour)
+    rows = max(1, _BLOCK_PIXELS // colour.shape[1])
+    for first in range(0, colour.shape[0], rows):
+        block = slice(first, first + rows)
+        weight = alpha[block].astype(np.float32) / top
+        if colour.ndim == 3:
+            weight = weight[..., np.newaxis]
+        paper = (1 - weight) * (0 if samples.space == "cmyk" else top)
+        ink = colour[block].astype(np.float32) * (1 if samples.premultiplied else weight)
+        flat[block] = np.clip(np.rint(ink + paper), 0, top)
     return flat, ("transparent parts were laid on white",)
 
 

@@ -1,6 +1,6 @@
 """TIFF 6.0 and BigTIFF: which page is the picture, how its samples are stored, what its tags say."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from storage.images.exif import build_exif, read_exif, sane_ppi
 from storage.images.ifd import (
@@ -25,6 +25,10 @@ _COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, SEPARATED: 4
 _BEST_RATIO = {LZW: 4096, DEFLATE: 1040, OLD_DEFLATE: 1040, PACKBITS: 65, RAW: 1}
 """How far each compression can shrink data at the utmost; none is known for CCITT and JPEG."""
 _MAX_METADATA_BYTES = 1 << 24
+_MAX_BLOCKS = 1 << 21
+"""Strips or tiles of a page: far more than any scanner makes, and few enough that their list is no burden."""
+_MAX_SAMPLES = 16
+_MAX_PALETTE = 3 << 8
 _SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 
 
@@ -93,7 +97,7 @@ def read_storage(source: Source, layout: Layout, page: Directory) -> Storage:
     tags = _Tags(source, layout, page)
     width, height = tags.one(256), tags.one(257)
     samples = tags.one(277, 1)
-    depths = set(tags.many(258, (1,)))
+    depths = set(tags.many(258, (1,), _MAX_SAMPLES))
     photometric = tags.one(262, BLACK_IS_ZERO)
     compression = tags.one(259, RAW)
     if not width or not height or len(depths) != 1:
@@ -103,6 +107,9 @@ def read_storage(source: Source, layout: Layout, page: Directory) -> Storage:
     block_width = tags.one(322) if tiled else width
     block_height = tags.one(323) if tiled else min(tags.one(278, height) or height, height)
     planes = samples if tags.one(284, 1) == 2 else 1
+    blocks = _blocks_needed(width, height, block_width, block_height) * planes
+    if blocks > _MAX_BLOCKS:
+        raise Refusal(f"is a TIFF of {blocks:,} parts, which are too many; save it with larger strips", "too_large")
     storage = Storage(
         layout=layout,
         width=width,
@@ -117,15 +124,15 @@ def read_storage(source: Source, layout: Layout, page: Directory) -> Storage:
         block_width=block_width,
         block_height=block_height,
         tiled=tiled,
-        offsets=tags.many(324 if tiled else 273, ()),
-        counts=tags.many(325 if tiled else 279, ()),
-        extra_samples=tags.many(338, ()),
+        offsets=tags.many(324 if tiled else 273, (), blocks),
+        counts=tags.many(325 if tiled else 279, (), blocks),
+        extra_samples=tags.many(338, (), _MAX_SAMPLES),
         t4_options=tags.one(292, 0),
         jpeg_tables=tags.raw(347),
-        palette=tags.many(320, ()),
+        palette=tags.many(320, (), _MAX_PALETTE + 1),
     )
     _refuse_unsupported(storage, tags)
-    _check_blocks(storage, source)
+    _check_blocks(storage, blocks, source)
     return storage
 
 
@@ -135,14 +142,16 @@ class _Tags:
     def __init__(self, source: Source, layout: Layout, page: Directory) -> None:
         self._source, self._layout, self._page = source, layout, page
 
-    def many(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+    def many(self, tag: int, default: tuple[int, ...], most: int) -> tuple[int, ...]:
+        """The tag's values, the first ``most`` of them: a list may claim to be as long as the file."""
         entry = self._page.entries.get(tag)
         if entry is None:
             return default
+        entry = replace(entry, count=min(entry.count, most))
         return tuple(int(value) for value in numbers(self._source, self._layout, entry))
 
     def one(self, tag: int, default: int = 0) -> int:
-        values = self.many(tag, ())
+        values = self.many(tag, (), 1)
         return values[0] if values else default
 
     def raw(self, tag: int) -> bytes | None:
@@ -185,11 +194,11 @@ def _refuse_unsupported(storage: Storage, tags: _Tags) -> None:
         refuse(f"in an unusual colour space (photometric {storage.photometric})")
     if storage.compression not in _COMPRESSIONS:
         refuse(f"with an unusual compression (number {storage.compression})")
-    if set(tags.many(339, (1,))) != {1}:
+    if set(tags.many(339, (1,), _MAX_SAMPLES)) != {1}:
         refuse("of floating-point or signed numbers")
     if storage.bits not in ((1, 2, 4, 8, 16) if storage.colours == 1 and storage.samples == 1 else (8, 16)):
         refuse(f"with {storage.bits} bits a sample")
-    if not storage.colours <= storage.samples <= 16:
+    if not storage.colours <= storage.samples <= _MAX_SAMPLES:
         refuse(f"with {storage.samples} samples a pixel")
     if storage.photometric == SEPARATED and tags.one(332, 1) != 1:
         refuse("with inks other than cyan, magenta, yellow and black")
@@ -207,19 +216,20 @@ def _refuse_unsupported(storage: Storage, tags: _Tags) -> None:
         refuse("with an unusual palette")
 
 
-def _check_blocks(storage: Storage, source: Source) -> None:
-    """Refuse a page whose strips or tiles are absurd, missing or beyond the end of the file."""
-    area = storage.width * storage.height
-    if not storage.block_width or not storage.block_height:
+def _blocks_needed(width: int, height: int, block_width: int, block_height: int) -> int:
+    """How many strips or tiles a plane of a page has."""
+    if not block_width or not block_height:
         raise Refusal("has a damaged TIFF header", "unreadable")
-    if storage.block_width * storage.block_height > 4 * area + (1 << 21):
+    if block_width * block_height > 4 * width * height + (1 << 21):
         raise Refusal("has a damaged TIFF header: its tiles are absurdly large", "unreadable")
-    across = -(-storage.width // storage.block_width)
-    down = -(-storage.height // storage.block_height)
-    needed = across * down * storage.planes
+    return -(-width // block_width) * -(-height // block_height)
+
+
+def _check_blocks(storage: Storage, needed: int, source: Source) -> None:
+    """Refuse a page whose strips or tiles are missing or beyond the end of the file."""
     if len(storage.offsets) < needed or len(storage.counts) < needed:
         raise Refusal("is cut off or damaged: its list of strips is incomplete", "truncated")
-    for number, (offset, count) in enumerate(zip(storage.offsets[:needed], storage.counts[:needed], strict=True)):
+    for number, (offset, count) in enumerate(zip(storage.offsets, storage.counts, strict=True)):
         if not offset or not count or offset + count > source.size:
             raise Refusal(
                 f"is cut off: part {number + 1} of {needed} of the picture is missing; copy it again from its source",
