@@ -13,6 +13,8 @@ DOCUMENT_NAME, DESCRIPTION, PAGE_NAME, SOFTWARE, DATETIME = 269, 270, 285, 305, 
 _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 34665, 34853, 40965
 _MAKER_NOTE, _COLOUR_SPACE = 37500, 40961
 _OF_COMPRESSED_DATA = frozenset({37121, 37122, 40962, 40963})
+_ENCODED_TEXT = frozenset({37510, 27, 28})  # UserComment, GPSProcessingMethod, GPSAreaInformation
+_UNICODE = b"UNICODE\0"
 _EXIF_VERSION, _FLASHPIX_VERSION, _GPS_VERSION = 36864, 40960, 0
 _MAX_BYTES = 1 << 20
 
@@ -165,8 +167,29 @@ def _fields(source: Source, layout: Layout, offset: int, pointers: dict[int, int
             continue
         total += entry.size
         if entry.size and entry.size <= _MAX_BYTES and total <= 4 * _MAX_BYTES and entry.type <= 13:
-            fields[entry.tag] = Field(entry.type, entry.count, little_endian(source, layout, entry))
+            data = little_endian(source, layout, entry)
+            if entry.tag in _ENCODED_TEXT and entry.type == 7 and layout.order == ">":
+                data = _little_endian_text(data)
+            fields[entry.tag] = Field(entry.type, entry.count, data)
     return fields
+
+
+def _little_endian_text(data: bytes) -> bytes:
+    """A text with its encoding's name before it, from a big-endian block: two-byte characters are turned round.
+
+    Some writers always write them little-endian. Their texts are told by a byte order mark, or by NUL being
+    the second byte of more characters than it is the first of, and stay as they are.
+    """
+    text = data[len(_UNICODE) :]
+    if not data.startswith(_UNICODE) or text.startswith(b"\xff\xfe"):
+        return data
+    even = len(text) - len(text) % 2
+    first, second = text[0:even:2], text[1:even:2]
+    if not text.startswith(b"\xfe\xff") and second.count(0) > first.count(0):
+        return data
+    turned = bytearray(text)
+    turned[0:even:2], turned[1:even:2] = second, first
+    return _UNICODE + bytes(turned)
 
 
 def _optional(source: Source, layout: Layout, offset: int | None, pointers: dict[int, int]) -> Fields:
