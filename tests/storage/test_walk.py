@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -152,18 +153,23 @@ def test_a_missing_archive_is_a_problem_and_not_a_crash(tmp_path: Path) -> None:
     assert "nothing" in only.message
 
 
-def test_folders_nested_deeper_than_recursion_allows(tmp_path: Path) -> None:
-    folder = tmp_path
-    made = []
-    for _ in range(1200):
-        folder = folder / "d"
-        folder.mkdir()
-        made.append(folder)
-    picture = folder / "x.jpg"
-    picture.write_bytes(JPEG)
+@pytest.fixture
+def deep_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder 1200 levels down, removed again however far it came: pytest's own clearing up is recursive."""
+    made: list[Path] = []
     try:
-        assert len(list(walk_archive(tmp_path))) == 1
-    finally:  # pytest's own clearing up is recursive and would fail
-        picture.unlink()
+        for _ in range(1200):
+            folder = (made[-1] if made else tmp_path) / "d"
+            folder.mkdir()
+            made.append(folder)
+        yield made[-1]
+    finally:
         for folder in reversed(made):
+            for file in folder.glob("*.jpg"):
+                file.unlink()
             folder.rmdir()
+
+
+def test_folders_nested_deeper_than_recursion_allows(tmp_path: Path, deep_folder: Path) -> None:
+    (deep_folder / "x.jpg").write_bytes(JPEG)
+    assert len(list(walk_archive(tmp_path))) == 1
