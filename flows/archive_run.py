@@ -24,7 +24,7 @@ from flows.settings import RunSettings, sqlite_path
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
 from storage.database import Database, colorizations, open_database, runs
-from storage.database.records import ItemOutcome, RunCounts, RunState, StageTiming
+from storage.database.records import ItemOutcome, RunState, StageTiming
 from storage.fixity import sha256_file, sweep_partial_files
 from storage.paths import path_to_text, text_to_path
 
@@ -151,14 +151,13 @@ class ArchiveRun:
         run_id = _there(self.run_id)
         summary = self.summary()
         state = _end_state(error, summary)
-        counts = RunCounts(summary.items, summary.done, summary.failed, summary.items - summary.done - summary.failed)
         message = str(error) if isinstance(error, Exception) else None
         runs.record_timings(
             self.database,
             run_id,
             [StageTiming(stage=name, seconds=seconds, items=summary.items) for name, seconds in self._stages.items()],
         )
-        runs.finish(self.database, run_id, state, counts, message)
+        runs.finish(self.database, run_id, state, message)
         run = runs.get(self.database, run_id)
         gallery = write_gallery(_there(run), colorizations.of_run(self.database, run_id), self.settings.output)
         return self.summary(gallery)

@@ -1,6 +1,6 @@
 """Items: the photographs, pages and films that were found in archives."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,6 @@ from storage.database import statements
 from storage.database.connection import Database
 from storage.database.models import Item
 from storage.database.records import ItemRecord, KnownItem
-from storage.database.statements import chunks
 from storage.database.types import now
 
 _KEY = ("archive", "path", "page")
@@ -36,15 +35,10 @@ def known(db: Database, archive: str, *, page: int = 1) -> dict[str, KnownItem]:
     return {item.path: item for item in _read(db, query)}
 
 
-def pages(db: Database, archive: str) -> dict[tuple[str, int], KnownItem]:
-    """What is known of an archive, every page of it."""
-    return {(item.path, item.page): item for item in _read(db, sa.select(*_KNOWN).where(Item.archive == archive))}
-
-
 def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int], int]:
     """Record what was found: new items, or new facts of known ones; their ids by path and page.
 
-    One transaction; the same records again change nothing but `last_seen_at`.
+    One transaction; the same records again change nothing but `examined_at`.
 
     Raises:
         ValueError: the records are of several archives.
@@ -53,7 +47,7 @@ def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int],
         raise ValueError("items of one archive at a time")
     at = now()
     # One row a key, in a fixed order: no statement may meet a row twice, no two processes block each other.
-    rows = {(record.path, record.page): _row(record) | {"first_seen_at": at, "last_seen_at": at} for record in records}
+    rows = {(record.path, record.page): _row(record) | {"first_seen_at": at, "examined_at": at} for record in records}
     ordered = [rows[key] for key in sorted(rows)]
 
     def work(session: Session) -> dict[tuple[str, int], int]:
@@ -63,19 +57,6 @@ def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int],
         return {(row.path, row.page): row.id for row in recorded}
 
     return db.run_write(work) if rows else {}
-
-
-def seen(db: Database, item_ids: Iterable[int]) -> None:
-    """Record that these known items were found again, unchanged."""
-    at = now()
-    ids = sorted(item_ids)
-
-    def work(session: Session) -> None:
-        for chunk in chunks(ids):
-            session.execute(sa.update(Item).where(Item.id.in_(chunk)).values(last_seen_at=at))
-
-    if ids:
-        db.run_write(work)
 
 
 def _read(db: Database, query: sa.Select[Any]) -> list[KnownItem]:

@@ -62,7 +62,7 @@ class Item(Base):
     mtime_ns: Mapped[int]
     sha256: Mapped[str | None]
     first_seen_at: Mapped[datetime]
-    last_seen_at: Mapped[datetime]
+    examined_at: Mapped[datetime]
 
 
 class Run(Base):

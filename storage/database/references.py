@@ -84,33 +84,6 @@ def retire(db: Database, reference_ids: Iterable[int]) -> int:
     return db.run_write(work)
 
 
-def restore(db: Database, reference_ids: Iterable[int]) -> int:
-    """Take retired references into use again; how many could be.
-
-    Left out are files that never were usable, and those whose place a later version of the file has taken.
-    """
-    ids = sorted(set(reference_ids))
-
-    def work(session: Session) -> int:
-        take_turns(session, "reference")
-        restored = 0
-        for chunk in chunks(ids):
-            wanted = session.scalars(
-                sa.select(Reference).where(
-                    Reference.id.in_(chunk), Reference.state == "retired", Reference.error_type.is_(None)
-                )
-            ).all()
-            for reference in wanted:
-                if _current(session, reference.library, [reference.path]):
-                    continue
-                reference.state, reference.retired_at = "active", None
-                session.flush()
-                restored += 1
-        return restored
-
-    return db.run_write(work)
-
-
 def vectors(
     db: Database, embedding_version: str, library: str | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

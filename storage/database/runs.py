@@ -57,12 +57,12 @@ def set_index_version(db: Database, run_id: int, index_version: str) -> None:
     _update(db, run_id, index_version=index_version)
 
 
-def finish(db: Database, run_id: int, state: RunState, counts: RunCounts, message: str | None = None) -> None:
-    """Record the end of a run, its outcome and its final counts."""
+def finish(db: Database, run_id: int, state: RunState, message: str | None = None) -> None:
+    """Record the end of a run and its outcome; its counts have grown with every batch that was recorded."""
 
     def work(session: Session) -> None:
         started = session.scalars(sa.select(Run.started_at).where(Run.id == run_id)).one()
-        values = _ended(started, now()) | {"state": state, "message": message} | _columns(counts)
+        values = _ended(started, now()) | {"state": state, "message": message}
         session.execute(sa.update(Run).where(Run.id == run_id).values(values))
 
     db.run_write(work)
@@ -128,10 +128,6 @@ def _update(db: Database, run_id: int, **values: object) -> None:
 
 def _ended(started: datetime, ended: datetime) -> dict[str, Any]:
     return {"ended_at": ended, "seconds": (ended - started).total_seconds()}
-
-
-def _columns(counts: RunCounts) -> dict[str, int]:
-    return {"items": counts.items, "done": counts.done, "failed": counts.failed, "skipped": counts.skipped}
 
 
 def _last_sign_and_counts(session: Session, run_id: int) -> tuple[datetime | None, RunCounts]:

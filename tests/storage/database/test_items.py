@@ -28,7 +28,7 @@ def test_the_same_again_keeps_ids_and_the_first_sight(db: Database) -> None:
     assert known["a.tif"].sha256 == digest("b")
     assert known["a.tif"].width is None
     with db.read() as session:
-        rows = session.connection().exec_driver_sql("SELECT path, first_seen_at < last_seen_at FROM item")
+        rows = session.connection().exec_driver_sql("SELECT path, first_seen_at < examined_at FROM item")
         assert {path: bool(later) for path, later in rows} == {"a.tif": True, "b.tif": True, "c.tif": False}
 
 
@@ -42,7 +42,6 @@ def test_pages_of_one_file_are_items_of_their_own(db: Database) -> None:
     ids = items.upsert(db, [item("album.tif", page=page, kind="page") for page in (3, 1, 2)])
     assert len(set(ids.values())) == 3
     assert items.known(db, ARCHIVE)["album.tif"].id == ids["album.tif", 1]
-    assert {key: known.id for key, known in items.pages(db, ARCHIVE).items()} == ids
 
 
 def test_more_items_than_fit_one_statement(db: Database) -> None:
@@ -61,16 +60,5 @@ def test_archives_are_apart(db: Database) -> None:
         items.upsert(db, [item("a.tif"), item("b.tif", archive="/elsewhere")])
 
 
-def test_seeing_an_item_again_changes_only_when(db: Database) -> None:
-    ids = items.upsert(db, [item("a.tif"), item("b.tif")])
-    before = items.known(db, ARCHIVE)
-    items.seen(db, [ids["a.tif", 1]])
-    assert items.known(db, ARCHIVE) == before
-    with db.read() as session:
-        rows = session.connection().exec_driver_sql("SELECT path FROM item WHERE last_seen_at > first_seen_at")
-        assert [path for (path,) in rows] == ["a.tif"]
-
-
 def test_nothing_to_record(db: Database) -> None:
     assert items.upsert(db, []) == {}
-    items.seen(db, [])

@@ -116,7 +116,7 @@ def test_a_transaction_whose_connection_breaks_is_done_again_whole(postgresql_ur
             session.execute(
                 sa.text(
                     "INSERT INTO item"
-                    " (archive, path, kind, size_bytes, mtime_ns, first_seen_at, last_seen_at)"
+                    " (archive, path, kind, size_bytes, mtime_ns, first_seen_at, examined_at)"
                     " VALUES ('/a', :path, 'photograph', 1, 1, now(), now())"
                 ),
                 {"path": f"{len(attempts)}.tif"},

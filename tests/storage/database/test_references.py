@@ -81,24 +81,13 @@ def test_changed_content_gets_a_new_id_and_the_old_stays_on_record(db: Database)
     assert references.vectors(db, "vgg-1")[0].tolist() == [old]
 
 
-def test_retired_references_are_out_of_use_until_restored(db: Database) -> None:
+def test_retired_references_are_out_of_use(db: Database) -> None:
     ids = references.upsert(db, [reference("a.jpg"), reference("b.jpg")])
     assert references.retire(db, [ids["a.jpg"]]) == 1
     assert references.retire(db, [ids["a.jpg"]]) == 0
     assert set(references.known(db, LIBRARY)) == {"b.jpg"}
     assert references.known(db, LIBRARY, retired=True)["a.jpg"].state == "retired"
     assert references.vectors(db, "vgg-1")[0].tolist() == [ids["b.jpg"]]
-
-    assert references.restore(db, ids.values()) == 1
-    assert references.known(db, LIBRARY)["a.jpg"].retired_at is None
-    assert references.vectors(db, "vgg-1")[0].tolist() == sorted(ids.values())
-
-
-def test_a_reference_whose_place_is_taken_is_not_restored(db: Database) -> None:
-    old = references.upsert(db, [reference("a.jpg", sha256=digest("a"))])["a.jpg"]
-    new = references.upsert(db, [reference("a.jpg", sha256=digest("b"))])["a.jpg"]
-    assert references.restore(db, [old]) == 0
-    assert references.known(db, LIBRARY)["a.jpg"].id == new
 
 
 def test_failed_files_are_known_but_never_used(db: Database) -> None:
@@ -120,7 +109,6 @@ def test_a_file_that_was_repaired_is_used_and_its_failure_stays_on_record(db: Da
     assert good != bad
     assert references.vectors(db, "vgg-1")[0].tolist() == [good]
     assert [row["path"] for row in audit.rows(db, "audit_failure", run_id)] == ["a.jpg"]
-    assert references.restore(db, [bad]) == 0
 
 
 def test_a_used_reference_that_breaks_stays_on_record(db: Database) -> None:

@@ -57,7 +57,7 @@ def _create_item() -> None:
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=True),
         sa.Column("first_seen_at", INSTANT, nullable=False),
-        sa.Column("last_seen_at", INSTANT, nullable=False),
+        sa.Column("examined_at", INSTANT, nullable=False),
         sa.CheckConstraint("kind IN ('photograph', 'page', 'film')", name=op.f("ck_item_kind")),
         sa.CheckConstraint("page >= 1", name=op.f("ck_item_page")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_item")),
