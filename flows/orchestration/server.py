@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +20,7 @@ from flows.errors import EnvironmentProblem
 
 START_LIMIT_SECONDS = 120.0
 USUAL_PORT = 4200
+LOOPBACK = ("127.0.0.1", "localhost")
 ANNOUNCEMENT = "archive-colorizer-server.url"
 
 
@@ -54,6 +55,15 @@ def configure_prefect(*, quiet: bool = True) -> None:
         os.environ.setdefault(name, value)
 
 
+def keep_loopback_off_proxies(environment: MutableMapping[str, str]) -> None:
+    """See that no HTTP proxy is asked for our own server; other addresses go where they went."""
+    lists = {name: environment.get(name, "") for name in ("no_proxy", "NO_PROXY")}
+    for name, listed in lists.items():
+        hosts = [host.strip() for host in (listed or lists["no_proxy"] or lists["NO_PROXY"]).split(",") if host.strip()]
+        if hosts != ["*"]:  # "*" alone: no proxy at all
+            environment[name] = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
+
+
 @dataclass(slots=True)
 class PrefectServer:
     """A Prefect server that this process may use. `start` returns at once; `wait` until it answers."""
@@ -76,6 +86,7 @@ class PrefectServer:
         configure_prefect(quiet=not lasting)
         if os.environ.get("PREFECT_API_URL"):
             return cls(os.environ["PREFECT_API_URL"])
+        keep_loopback_off_proxies(os.environ)
         home = Path(os.environ["PREFECT_HOME"])
         announced = _announced(home / ANNOUNCEMENT)
         if announced is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from flows.orchestration.schedule import deployment_name
+from flows.orchestration.server import keep_loopback_off_proxies
 from tests.flows.conftest import CommandLine
 
 PATIENCE = 150  # seconds; a server with a new database needs 10 to 30
@@ -90,7 +91,9 @@ def test_run_is_on_record_in_prefect(
 ) -> None:
     output = tmp_path / "out"
     arguments = ["run", archive, "--references", references, "--output", output, "--size", 64, "--batch-size", 2]
-    answer = command(*arguments)
+    # a proxy, as many offices have one, that does not know the way to our loopback address (nor answers at all)
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    answer = command(*arguments, **proxies)
     assert answer.returncode == 0, answer.stderr
     assert "prefect" not in answer.stdout.lower()
     with sqlite3.connect(output / "provenance.db") as ours:
@@ -112,6 +115,21 @@ def test_run_is_on_record_in_prefect(
     assert time.monotonic() - start < 60
     with sqlite3.connect(prefect_home / "prefect.db") as theirs:
         assert theirs.execute("SELECT COUNT(*) FROM flow_run").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "intra.example, localhost"}, "intra.example,localhost,127.0.0.1"),
+        ({"no_proxy": "intra.example"}, "intra.example,127.0.0.1,localhost"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_our_own_server_is_never_asked_for_through_a_proxy(before: dict[str, str], after: str) -> None:
+    environment = dict(before)
+    keep_loopback_off_proxies(environment)
+    assert {environment["no_proxy"], environment.get("NO_PROXY", after)} == {after}
 
 
 def test_server_dies_with_a_killed_run(
