@@ -28,10 +28,9 @@ _BLOCK_PIXELS = 1 << 20
 
 @dataclass(frozen=True)
 class Converted:
-    """sRGB-encoded pixels, whether they differ in meaning from the file's samples, and notes for people."""
+    """sRGB-encoded pixels, and notes for people."""
 
     pixels: Pixels
-    changed: bool
     notes: tuple[str, ...] = ()
 
 
@@ -55,13 +54,13 @@ def to_srgb(samples: Samples, profile: bytes | None) -> Converted:
                 problem = "is damaged"
         notes += (f"the embedded colour profile {problem} and was left out of account",)
     if samples.space == "cmyk":
-        return Converted(_plain_cmyk(colour), True, notes)
-    return Converted(colour, False, notes)
+        return Converted(_plain_cmyk(colour), notes)
+    return Converted(colour, notes)
 
 
 def _through_lcms(colour: Pixels, space: str, profile: bytes, notes: tuple[str, ...]) -> Converted:
     if _is_srgb(space, profile):
-        return Converted(colour, False, notes)
+        return Converted(colour, notes)
     deep = colour.dtype == np.uint16
     if not deep and space != "cmyk" and _greys_kept(space, profile) < _FEWEST_GREYS:
         deep = True
@@ -70,7 +69,7 @@ def _through_lcms(colour: Pixels, space: str, profile: bytes, notes: tuple[str, 
     if space == "grey":
         table = _transform(np.arange(65536, dtype=np.uint16)[np.newaxis], space, profile)[0]
         levels = table if colour.dtype == np.uint16 else table[::257]
-        return Converted((levels if deep else _eight_bits(levels))[colour], True, notes)
+        return Converted((levels if deep else _eight_bits(levels))[colour], notes)
     result = np.empty((*colour.shape[:2], 3), depth)
     rows = max(1, _BLOCK_PIXELS // colour.shape[1])
 
@@ -81,7 +80,7 @@ def _through_lcms(colour: Pixels, space: str, profile: bytes, notes: tuple[str, 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for _ in pool.map(convert, range(0, colour.shape[0], rows)):
             pass
-    return Converted(result, True, notes)
+    return Converted(result, notes)
 
 
 def _transform(values: Pixels, space: str, profile: bytes) -> Pixels:
