@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flows.batch import BatchWorker
+from flows.destination import Destination, recorded_in
 from flows.engine import Engine
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
@@ -124,7 +125,11 @@ class ArchiveRun:
                 self.engine,
                 self._references,
                 self.settings.archive,
-                self.settings.output,
+                Destination(
+                    self.settings.archive,
+                    self.settings.output,
+                    recorded_in(self.database, path_to_text(self.settings.output)),
+                ),
                 ThumbnailFolder(gallery_folder(self.settings.output, self.run_id)),
             )
         self.progress.begin(len(self.plan.pending), "photographs")

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from flows.destination import Destination
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, describe_failure
 from flows.planning import PendingItem, cut_into_chunks
@@ -74,7 +75,8 @@ class BatchWorker:
     """Colorizes batches of one run with one engine and one reference library.
 
     Args:
-        archive, output: absolute folders.
+        archive: absolute folder.
+        destination: where the copies go.
     """
 
     def __init__(
@@ -82,13 +84,13 @@ class BatchWorker:
         engine: Engine,
         library: "ReferenceLibrary",
         archive: Path,
-        output: Path,
+        destination: Destination,
         thumbnails: ThumbnailFolder,
     ) -> None:
         self._engine = engine
         self._library = library
         self._archive = archive
-        self._output = output
+        self._destination = destination
         self._thumbnails = thumbnails
         self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()
 
@@ -120,7 +122,7 @@ class BatchWorker:
         works = [_Work(item, self._engine.colorizer) for item in chunk]
         readable = []
         for work in works:
-            failure = self._attempt(work, self._read)
+            failure = self._attempt(work, self._claim) or self._attempt(work, self._read)
             if failure is None:
                 readable.append(work)
             else:
@@ -147,7 +149,15 @@ class BatchWorker:
             return self._failed(work, error)
         return None
 
+    def _claim(self, work: _Work) -> None:
+        work.stage = "write"
+        self._place(work)
+
+    def _place(self, work: _Work) -> Path:
+        return self._destination.place(work.item.path, work.item.output_path)
+
     def _read(self, work: _Work) -> None:
+        work.stage = "read"
         with work.watch.stage("read"):
             work.master = read_master(
                 self._archive / text_to_path(work.item.path), max_pixels=self._engine.settings.max_pixels
@@ -235,7 +245,7 @@ class BatchWorker:
         try:
             with work.watch.stage("write"):
                 written = write_derivative(
-                    self._output / text_to_path(work.item.output_path),
+                    self._place(work),  # again: the network took its time
                     result.rgb,
                     _master(work),
                     file_provenance(reference.path, reference.sha256, work.colorizer),

@@ -1,9 +1,11 @@
 """One photograph with one reference: no database, no Prefect, the same network and the same care for the master."""
 
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 from typing import Literal
 
+from flows.destination import carries_our_mark
 from flows.engine import resolve_device
 from flows.errors import ExitCode, FlowError, UsageError
 from flows.run_record import file_provenance
@@ -36,7 +38,7 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
     """Colorize the target and write the copy.
 
     Raises:
-        UsageError: a file is missing, or the output would take the place of a master.
+        UsageError: a file is missing, or the output would take the place of a master or another file.
         PairFailed: target or reference cannot be read.
     """
     _refuse_to_harm(settings)
@@ -65,6 +67,11 @@ def _refuse_to_harm(settings: PairSettings) -> None:
             raise UsageError(f"the output {settings.output} is the {name} itself; masters are never overwritten")
     if settings.output.is_dir():
         raise UsageError(f"the output {settings.output} is a folder; name a file")
+    if lexists(settings.output) and not carries_our_mark(settings.output):
+        raise UsageError(
+            f"the output {settings.output} is there already and was not made by this program; move it away, or choose "
+            "another name"
+        )
 
 
 def _read(path: Path) -> Master:

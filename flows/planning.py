@@ -12,6 +12,12 @@ from storage.database.records import CurrentColorization, ItemOutcome
 # decoded masters held in memory at once, in bytes; a bigger picture is worked on alone
 CHUNK_BYTES = 192 * 1024 * 1024
 
+# failures that may be gone without the master having changed: the next run tries again by itself
+PASSING = frozenset(
+    {"changed", "in_the_way", "no_reference", "not_written", "out_of_memory", "outside_output"}
+    | {"reference_changed", "unreadable", "unwritable"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
@@ -109,7 +115,7 @@ def make_plan(
             continue
         key = request.key(item.record.sha256 or "")
         if earlier and earlier.request_key == key:
-            if earlier.state == "failed" and not retry_failed:
+            if earlier.state == "failed" and not retry_failed and earlier.error_type not in PASSING:
                 standing.append(_standing(item, earlier))
                 continue
             there = earlier.output_path is not None and output_is_there(earlier.output_path, earlier.output_bytes)

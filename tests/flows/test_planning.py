@@ -96,6 +96,14 @@ def test_failed_items_stand_until_retried_or_changed() -> None:
     assert plan([item(1, record=replace(item(1).record, sha256="f" * 64))], [failed]).pending
 
 
+@pytest.mark.parametrize(
+    "error_type",
+    ["reference_changed", "no_reference", "out_of_memory", "unwritable", "changed", "unreadable", "in_the_way"],
+)
+def test_failures_that_may_be_gone_are_tried_again_unasked(error_type: str) -> None:
+    assert plan([item(1)], [row(1, state="failed", stage="read", error_type=error_type, message="m")]).pending
+
+
 def test_problems_are_recorded_once() -> None:
     broken = item(1, problem=("empty", "photo-1.jpg is empty"))
     first = plan([broken], [])
