@@ -33,3 +33,15 @@ class EnvironmentProblem(FlowError):  # noqa: N818 - EnvironmentError is a name 
 
 class Interrupted(BaseException):
     """SIGTERM arrived. Not an Exception, so that no handler for bad items can swallow it."""
+
+
+class LeaveAtOnce(BaseException):
+    """All is done and closed, and the process ends here: Prefect's threads would try to reach a lost server for minutes.
+
+    `error` is what ended the command, if anything did; its exit code then counts.
+    """
+
+    def __init__(self, exit_code: int, error: BaseException | None = None) -> None:
+        super().__init__(exit_code, error)
+        self.exit_code = exit_code
+        self.error = error

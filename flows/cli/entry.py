@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from flows.errors import ExitCode, FlowError, Interrupted
+from flows.errors import ExitCode, FlowError, Interrupted, LeaveAtOnce
 
 PROGRAM = "archive-colorizer"
 
@@ -22,24 +22,49 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # torch's threads else spin while they wait for each other, which makes a run several times slower as soon as
     # anything else (the Prefect server, say) wants a core; read by the OpenMP runtime when torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    raise SystemExit(run_command(given))
+    try:
+        code = run_command(given)
+    except LeaveAtOnce as leave:
+        sys.stderr.flush()
+        os._exit(leave.exit_code)
+    raise SystemExit(code)
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run one command; returns its exit code. Errors are one line on stderr, with a traceback after `--debug`."""
+    """Run one command; returns its exit code. Errors are one line on stderr, with a traceback after `--debug`.
+
+    Raises:
+        LeaveAtOnce: everything is said, and the process should end without waiting for its threads.
+    """
     debug = "--debug" in arguments
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _invoke([argument for argument in arguments if argument != "--debug"])
+    except LeaveAtOnce as leave:
+        code = _tell(leave.error, debug=debug) if leave.error is not None else _flushed(leave.exit_code)
+        raise LeaveAtOnce(code) from None
     except BaseException as error:
-        if debug and not isinstance(error, typer.Exit | typer.Abort):
-            traceback.print_exc()
-        code, message = explain(error)
-        if message:
-            print(f"{PROGRAM}: {message}", file=sys.stderr)
-        return int(code)
+        return _tell(error, debug=debug)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _tell(error: BaseException, *, debug: bool) -> int:
+    if debug and not isinstance(error, typer.Exit | typer.Abort):
+        traceback.print_exception(error)
+    code, message = explain(error)
+    if message:
+        print(f"{PROGRAM}: {message}", file=sys.stderr)
+    return int(code)
+
+
+def _flushed(code: int) -> int:
+    """What was printed to the end, which may meet a reader that is gone."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        return int(explain(error)[0])
+    return code
 
 
 def _invoke(arguments: list[str]) -> int:

@@ -1,19 +1,28 @@
 """The archive run as a Prefect flow: one task for each batch, small records only, the work in `flows.archive_run`."""
 
+import logging
 from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
-from flows.archive_run import ArchiveRun, execute, open_run
+from flows.archive_run import ArchiveRun, open_run
+from flows.errors import Interrupted
 from flows.orchestration.artifacts import markdown_of, table_of
+from flows.orchestration.limit import OutOfTime, TimeLimit
+from flows.orchestration.work import Gone, Work, never
 from flows.progress import SilentProgress
 from flows.settings import run_settings
 from flows.summary import RunSummary
 
 FLOW_NAME = "colorize-archive"
+BEGIN_SECONDS = 60.0  # what Prefect gets to record that a run begins,
+END_SECONDS = 12.0  # and that it has ended
+
+log = logging.getLogger(__name__)
 
 
 @flow(name=FLOW_NAME, validate_parameters=False, persist_result=False)
@@ -26,29 +35,68 @@ def colorize_archive(settings: dict[str, Any]) -> dict[str, int]:
     with open_run(run_settings(settings), SilentProgress()) as run:
         if run.prepare().has_work:
             run.index_references()
-            summary = _execute_in_flow(run)
+            work = Work(run, never)
+            summary = _do_in_flow(work)
+            _leave_artifacts(work, summary)
         else:
             summary = run.summary()
     return {"done": summary.done, "failed": len(summary.failures), "items": summary.items}
 
 
-def execute_as_flow(run: ArchiveRun) -> RunSummary:
-    """Do a prepared run as a flow run. The Prefect API must be up."""
+def execute_as_flow(run: ArchiveRun, server_is_gone: Gone) -> Work:
+    """Do a prepared run as a flow run. The work is done and recorded whatever becomes of Prefect.
+
+    To be called in the main thread. Returns what came of the work; `Work.prefect_is_lost` where the flow run's own end
+    could not be recorded: then the process must not wait for Prefect's threads.
+    """
+    work = Work(run, server_is_gone)
+    limit = TimeLimit()
 
     @flow(name=FLOW_NAME, validate_parameters=False, persist_result=False)
-    def prepared_run(settings: dict[str, Any]) -> RunSummary:
-        return _execute_in_flow(run)
+    def prepared_run(settings: dict[str, Any]) -> None:
+        limit.clear()
+        try:
+            summary = _do_in_flow(work)
+        finally:
+            limit.set(END_SECONDS)
+        _leave_artifacts(work, summary)
+        if work.prefect_is_lost:
+            raise OutOfTime
 
-    return prepared_run(run.settings.model_dump(mode="json"))
+    try:
+        with limit:
+            limit.set(BEGIN_SECONDS)
+            prepared_run(run.settings.model_dump(mode="json"))
+    except OutOfTime:
+        work.prefect_is_lost = True
+    except Exception as error:
+        if work.error is None:
+            log.debug("Prefect was lost", exc_info=error)
+            work.prefect_is_lost = True
+    except BaseException as error:
+        work.error = error
+    if isinstance(work.error, TerminationSignal):  # Prefect's form of SIGTERM
+        work.error = Interrupted()
+    if work.error is None and work.summary is None:  # Prefect did not get as far as to begin the work
+        work.do()
+    return work
 
 
-def _execute_in_flow(run: ArchiveRun) -> RunSummary:
+def _do_in_flow(work: Work) -> RunSummary:
     # no retries: what can get better (database, share) is retried where it happens, and a batch is never half done
     @task(name="colorize-batch", task_run_name="batch-{number}", cache_policy=NO_CACHE, persist_result=False)
     def colorize_batch(number: int) -> dict[str, int]:
-        return run.colorize_batch(number)
+        return work.colorize_batch(number)
 
-    summary = execute(run, colorize_batch, str(flow_run.id) if flow_run.id else None)
-    create_table_artifact(table_of(summary), key="archive-colorizer-run", description=f"Run {summary.run_id}")
-    create_markdown_artifact(markdown_of(summary, run.settings), key="archive-colorizer-report")
-    return summary
+    return work.do(colorize_batch, str(flow_run.id) if flow_run.id else None)
+
+
+def _leave_artifacts(work: Work, summary: RunSummary) -> None:
+    """The table and the words in Prefect: decoration, without which the run is as good."""
+    if work.is_without_prefect():
+        return
+    try:
+        create_table_artifact(table_of(summary), key="archive-colorizer-run", description=f"Run {summary.run_id}")
+        create_markdown_artifact(markdown_of(summary, work.run.settings), key="archive-colorizer-report")
+    except Exception as error:
+        log.warning("the run's artifacts could not be left in Prefect: %s", error)

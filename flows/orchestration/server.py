@@ -127,6 +127,12 @@ class PrefectServer:
         if self.announcement is not None:
             self.announcement.write_text(self.url, encoding="utf-8")
 
+    def is_gone(self) -> bool:
+        """Whether there is no server any more. One that is only slow to answer is still there."""
+        if self.child is not None:
+            return self.child.poll() is not None
+        return _refuses(self.url)
+
     @property
     def log_path(self) -> str:
         """Where our own server writes what it has to say."""
@@ -174,14 +180,31 @@ def _announced(announcement: Path) -> str | None:
 
 def _is_healthy(url: str) -> bool:
     """Whether `url`/health answers 200."""
+    try:
+        return _health(url) == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _refuses(url: str) -> bool:
+    """Whether nobody listens at `url`."""
+    try:
+        _health(url)
+    except ConnectionRefusedError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    return False
+
+
+def _health(url: str) -> int:
+    """The status that `url`/health answers."""
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
     kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     connection = kind(host, timeout=2)
     try:
         connection.request("GET", f"/{path.rstrip('/')}/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        return connection.getresponse().status
     finally:
         connection.close()

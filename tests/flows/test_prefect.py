@@ -1,6 +1,7 @@
 """Through Prefect: the run on record there, the server that never outlives us, and a schedule that really schedules."""
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -141,6 +142,32 @@ def test_server_dies_with_a_killed_run(
         assert server_pids(run.pid)
         run.kill()
     wait_for(lambda: not server_pids(run.pid), "the end of the server")
+
+
+def test_the_work_is_done_and_the_end_is_quick_when_the_server_is_killed(
+    archive: Path, references: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    for number in range(30):
+        shutil.copy(archive / "cup.png", archive / f"cup {number}.png")
+    output = tmp_path / "out"
+    line = [sys.executable, "-m", "flows.cli", "run", str(archive), "--references", str(references)]
+    line += ["--output", str(output), "--size", "64", "--batch-size", "4"]
+    with subprocess.Popen(
+        line, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        wait_for(lambda: any(output.glob("*.tif")) or run.poll() is not None, "the first copy")
+        for pid in server_pids(run.pid):
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(list(output.rglob("*.tif"))) == 33 or run.poll() is not None, "the last copy")
+        began = time.monotonic()
+        stdout, stderr = run.communicate(timeout=100)
+    assert run.returncode == 0, stderr
+    assert time.monotonic() - began < 20
+    assert "gallery: " in stdout
+    assert stderr.splitlines()[-1].startswith("Prefect was lost")
+    assert "Traceback" not in stderr
+    with sqlite3.connect(output / "provenance.db") as ours:
+        assert ours.execute("SELECT state, done FROM audit_run").fetchall() == [("completed", 33)]
 
 
 def test_schedule_gets_a_scheduled_run_and_stops_cleanly(serving: subprocess.Popen[str], prefect_home: Path) -> None:
