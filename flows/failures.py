@@ -7,13 +7,18 @@ from flows.errors import EnvironmentProblem, FlowError
 from storage.database import DatabaseError
 from storage.errors import StorageError
 
-# nothing can be written any more: going on would only turn every further item into a failure
-_DISK_GONE = {
+# no item's fault: going on would only turn every further item into a failure
+_SURROUNDINGS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space or ask for a larger quota",
     errno.EROFS: "the disk is read-only; mount it writable",
     errno.EIO: "the disk does not answer; check it",
-    errno.ESTALE: "the network share is gone; mount it again",
+    errno.ENXIO: "the disk is gone; connect it again",
+    errno.ENODEV: "the disk is gone; connect it again",
+    **dict.fromkeys(
+        (errno.ESTALE, errno.ENOTCONN, errno.EREMOTEIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+        "the network share is gone; mount it again",
+    ),
 }
 
 
@@ -40,17 +45,14 @@ def describe_failure(error: Exception, stage: str, path: str) -> Failure:
 
     Raises:
         FlowError, DatabaseError: as they came.
-        EnvironmentProblem: the output's disk is full, read-only or gone.
+        EnvironmentProblem: a disk or share is full, read-only or gone.
     """
     if isinstance(error, FlowError | DatabaseError):
         raise error
     if isinstance(error, ItemFailure):
         return Failure(stage, error.error_type, error.message)
+    end_if_surroundings(error, path, writing=stage == "write")
     cause = _operating_system_cause(error)
-    if stage == "write" and cause is not None and cause.errno in _DISK_GONE:
-        raise EnvironmentProblem(
-            f"{path}: the copy cannot be written: {_DISK_GONE[cause.errno]} and run again"
-        ) from error
     if isinstance(error, StorageError):
         return Failure(stage, error.error_type, error.message)
     if cause is not None:
@@ -58,6 +60,14 @@ def describe_failure(error: Exception, stage: str, path: str) -> Failure:
         return Failure(stage, "unwritable" if stage == "write" else "unreadable", f"{path}: {what} ({cause.strerror})")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return Failure(stage, "unexpected", f"{path} could not be colorized: {reason}")
+
+
+def end_if_surroundings(error: Exception, path: str, *, writing: bool = False) -> None:
+    """Raise `EnvironmentProblem` if the error says that a disk or share is full or gone; `path` is for its message."""
+    cause = _operating_system_cause(error)
+    if cause is not None and cause.errno in _SURROUNDINGS:
+        what = "the copy cannot be written" if writing else "cannot be read"
+        raise EnvironmentProblem(f"{path}: {what}: {_SURROUNDINGS[cause.errno]} and run again") from error
 
 
 def _operating_system_cause(error: BaseException) -> OSError | None:

@@ -1,10 +1,12 @@
 """Ingest: every file of the archive becomes an item, identified and hashed once, and again only when it changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from flows.errors import EnvironmentProblem
+from flows.failures import end_if_surroundings
 from storage.database import Database, items
 from storage.database.records import ItemRecord, Kind, KnownItem
 from storage.errors import StorageError
@@ -52,11 +54,20 @@ class IngestedItem:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """What the walk found, sorted by path. `hashed` counts the files that were new or changed."""
+    """What the walk found, sorted by path.
+
+    `hashed` counts the files that were new or changed, `own` those of the output folder that were met through a link.
+    """
 
     items: tuple[IngestedItem, ...]
     ignored: int = 0
     hashed: int = 0
+    own: int = 0
+
+    @property
+    def looked_at(self) -> int:
+        """Files that the walk met, whatever they are."""
+        return len(self.items) + self.ignored + self.own
 
 
 @dataclass(slots=True)
@@ -64,22 +75,31 @@ class _Tally:
     items: list[IngestedItem] = field(default_factory=list)
     ignored: int = 0
     hashed: int = 0
+    own: int = 0
 
 
-def ingest_archive(database: Database | None, archive: Path, *, record: bool = True) -> Ingest:
+def ingest_archive(
+    database: Database | None, archive: Path, output: Path | None = None, *, record: bool = True
+) -> Ingest:
     """Walk the archive and bring its items into the database; returns them with their ids.
 
     Only what is new or has another size or modification time is opened and hashed. A dry run has no database where
     there is none yet, and records nothing; what is new is then not hashed.
 
+    Args:
+        output: the output folder; our own copies in it are no masters, should a link in the archive lead there.
+
     Raises:
-        EnvironmentProblem: the archive folder itself cannot be listed.
+        EnvironmentProblem: the archive folder itself cannot be listed, or its disk or share is gone.
     """
     known = items.known(database, path_to_text(archive)) if database is not None else {}
     tally = _Tally()
     found: list[IngestedItem] = []
+    is_own = _lies_in(output)
     for entry in walk_archive(archive):
-        if isinstance(entry, FoundFile):
+        if is_own(entry.path):
+            tally.own += 1
+        elif isinstance(entry, FoundFile):
             tally.items.append(_examine(archive, entry, known, tally, hashing=record))
         elif isinstance(entry, Problem):
             if not entry.relative.parts:
@@ -91,7 +111,30 @@ def ingest_archive(database: Database | None, archive: Path, *, record: bool = T
             found += _record(database, tally.items[len(found) :], known)
     found += _record(database, tally.items[len(found) :], known) if database is not None and record else tally.items
     found.sort(key=lambda item: item.path)
-    return Ingest(tuple(found), tally.ignored, tally.hashed)
+    return Ingest(tuple(found), tally.ignored, tally.hashed, tally.own)
+
+
+def _lies_in(folder: Path | None) -> Callable[[Path], bool]:
+    """Tells whether a file lies in the folder once all links are followed; each of its folders is resolved once."""
+    if folder is None:
+        return lambda path: False
+    real_folder = folder.resolve()
+
+    @lru_cache(maxsize=1024)
+    def folder_lies_in(parent: Path) -> bool:
+        return _resolved(parent).is_relative_to(real_folder)
+
+    def lies_in(path: Path) -> bool:
+        return _resolved(path).is_relative_to(real_folder) if path.is_symlink() else folder_lies_in(path.parent)
+
+    return lies_in
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links in a circle, which the walk reports
+        return path
 
 
 def _examine(
@@ -155,8 +198,10 @@ def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool
             )
             skip = _too_many_pages(facts.pages)
     except StorageError as error:
+        end_if_surroundings(error, record.path)
         problem = (error.error_type, error.message)
     except OSError as error:
+        end_if_surroundings(error, record.path)
         problem = (
             "unreadable",
             f"{record.path} cannot be read ({error.strerror}); check its permissions and the disk",

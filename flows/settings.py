@@ -25,7 +25,10 @@ Folder = Annotated[Path, BeforeValidator(_expanded)]
 
 
 class RunSettings(BaseSettings):
-    """Everything that decides what one run does. Frozen; the paths are absolute after validation.
+    """Everything that decides what one run does. Frozen.
+
+    The three folders are absolute and free of links after validation: each has one identity in the database, however
+    it is written.
 
     Raises `pydantic.ValidationError`; `run_settings` turns that into one line for people.
     """
@@ -51,7 +54,7 @@ class RunSettings(BaseSettings):
     @model_validator(mode="after")
     def _check_folders(self) -> Self:
         for name in ("archive", "references", "output"):
-            object.__setattr__(self, name, getattr(self, name).absolute())
+            object.__setattr__(self, name, _resolved(name, getattr(self, name)))
         for name in ("archive", "references"):
             folder = getattr(self, name)
             if not folder.is_dir():
@@ -66,7 +69,7 @@ class RunSettings(BaseSettings):
 
     def _check_apart(self) -> None:
         """Masters are never written to, nor anything beside them; results must not become references."""
-        archive, references, output = (path.resolve() for path in (self.archive, self.references, self.output))
+        archive, references, output = self.archive, self.references, self.output
         remedy = "choose an output folder elsewhere"
         if output.is_relative_to(archive):
             raise ValueError(f"the output folder {self.output} lies inside the archive; {remedy}")
@@ -84,6 +87,13 @@ class RunSettings(BaseSettings):
     def database_url(self) -> str:
         """SQLAlchemy URL of the provenance database."""
         return self.database or default_database(self.output)
+
+
+def _resolved(name: str, folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"the {name} folder {folder} cannot be found (links in a circle); check the path") from error
 
 
 def default_database(output: Path) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import execute, open_run
+from flows.archive_run import execute, open_run, run_archive
 from flows.errors import EnvironmentProblem
 from flows.failures import ItemFailure, describe_failure
 from flows.progress import SilentProgress
 from flows.settings import run_settings
 from storage.database import DatabaseError, colorizations
 from storage.errors import UnreadableImage
+from storage.images import Master, read_master
 from tests.flows.conftest import ROOT
 
 
@@ -21,6 +22,15 @@ from tests.flows.conftest import ROOT
 def test_a_disk_that_takes_nothing_more_ends_the_run(number: int) -> None:
     with pytest.raises(EnvironmentProblem, match=r"a\.jpg: the copy cannot be written: .* and run again"):
         describe_failure(OSError(number, "no"), "write", "a.jpg")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENOSPC])
+@pytest.mark.parametrize("stage", ["read", "reference"])
+def test_a_share_that_is_gone_ends_the_run(number: int, stage: str) -> None:
+    hidden = UnreadableImage("a.jpg could not be read to its end", "unreadable")
+    hidden.__cause__ = OSError(number, "no")
+    with pytest.raises(EnvironmentProblem, match=r"a\.jpg: cannot be read: .* and run again"):
+        describe_failure(hidden, stage, "a.jpg")
 
 
 def test_the_database_is_never_an_items_fault() -> None:
@@ -95,3 +105,20 @@ def test_scarce_memory(tmp_path: Path, archive: Path, references: Path, monkeypa
     assert row.message == "colorized at half the size, since the memory did not suffice for the full one"
     assert (row.width, row.height) == (200, 200)
     assert all("not enough memory, also at half the size" in item.message for item in summary.failures)
+
+
+def test_what_was_finished_before_the_share_went_is_recorded(
+    tmp_path: Path, archive: Path, references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path, **options: int) -> Master:
+        if path.name == "cup.png":
+            raise UnreadableImage("cup.png cannot be read") from OSError(errno.ESTALE, "Stale file handle")
+        return read_master(path, **options)
+
+    monkeypatch.setattr("flows.batch.read_master", read)
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64, "batch_size": 1}
+    with pytest.raises(EnvironmentProblem, match="the network share is gone"):
+        run_archive(run_settings(given), SilentProgress())
+    monkeypatch.undo()
+    again = run_archive(run_settings(given), SilentProgress())
+    assert (again.finished_before, again.done, again.failures) == (2, 1, ())

@@ -1,5 +1,6 @@
 """Every file becomes one item; only what is new or changed is opened; problems and films are told from photographs."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -82,3 +83,26 @@ def test_nothing_is_recorded_in_a_dry_run(archive: Path, database: Database) -> 
 def test_an_archive_that_cannot_be_listed_ends_the_run(tmp_path: Path, database: Database) -> None:
     with pytest.raises(EnvironmentProblem, match="gone"):
         ingest_archive(database, tmp_path / "gone")
+
+
+def test_our_own_copies_are_no_masters(archive: Path, database: Database, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    shutil.copy(archive / "cat.tif", output / "cat.tif")
+    (archive / "colorized").symlink_to(output)
+    (archive / "cat-colour.tif").symlink_to(output / "cat.tif")
+    (archive / "again.png").symlink_to(archive / "cup.png")
+    found = ingest_archive(database, archive, output)
+    assert {item.path for item in found.items} == {"album/portrait.jpg", "cup.png", "cat.tif", "again.png"}
+    assert (found.own, found.looked_at) == (2, 6)
+
+
+def test_a_disk_that_does_not_answer_ends_the_ingest(
+    archive: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("flows.ingest.sha256_file", fail)
+    with pytest.raises(EnvironmentProblem, match=r"portrait\.jpg: cannot be read: the disk does not answer"):
+        ingest_archive(database, archive)

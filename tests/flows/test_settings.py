@@ -106,6 +106,21 @@ def test_output_inside_the_archive_through_a_link(folders: dict[str, Path], tmp_
         run_settings({**folders, "output": tmp_path / "link" / "out"})
 
 
+def test_a_folder_has_one_identity(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run_settings(folders)
+    (tmp_path / "there").symlink_to(tmp_path)
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for root in (tmp_path / "there", Path(".."), Path("../there")):
+        assert run_settings({name: root / name for name in folders}) == plain
+
+
+def test_links_in_a_circle_are_told(folders: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(UsageError, match="circle"):
+        run_settings({**folders, "archive": tmp_path / "circle"})
+
+
 def test_sqlite_path() -> None:
     assert sqlite_path(default_database(Path("/a/b"))) == Path("/a/b/provenance.db")
     assert sqlite_path("postgresql://host/name") is None
