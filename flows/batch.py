@@ -6,7 +6,7 @@ database, an interruption) leaves as an exception, after everything that was fin
 
 import os
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -15,9 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flows.destination import Destination
 from flows.engine import Engine, is_out_of_memory
-from flows.failures import ItemFailure, describe_failure
+from flows.failures import ItemFailure, describe_failure, end_if_surroundings
 from flows.planning import PendingItem, cut_into_chunks
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import file_provenance
@@ -48,7 +51,7 @@ class _Work:
     master: Master | None = None
     matches: "Sequence[Match]" = ()
     stage: str = "read"
-    note: str | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ class BatchWorker:
         self._destination = destination
         self._thumbnails = thumbnails
         self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()
+        self._written: deque[ItemOutcome] = deque()
 
     def run(self, batch: Sequence[PendingItem], record: Record, on_outcome: OnOutcome) -> None:
         """Bring every item of the batch to its outcome, and record them all.
@@ -108,10 +112,13 @@ class BatchWorker:
             on_outcome(outcome)
 
         try:
-            # the previous copy is written while the network is busy with the next picture
-            with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
-                for chunk in cut_into_chunks(batch):
-                    self._run_chunk(chunk, writer, finish)
+            try:
+                # the previous copy is written while the network is busy with the next picture
+                with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
+                    for chunk in cut_into_chunks(batch):
+                        self._run_chunk(chunk, writer, finish)
+            finally:  # whatever ended the batch, and at whichever moment: a copy that was written goes on record
+                self._take_written(finish)
         except BaseException:
             with suppress(Exception):  # the first error is the one to report
                 group.flush()
@@ -128,7 +135,7 @@ class BatchWorker:
             else:
                 finish(failure)
         matched = self._search(readable, finish)
-        writing: tuple[_Work, Future[ItemOutcome]] | None = None
+        writing: Future[None] | None = None
         for work in _by_reference(matched):
             try:
                 result = self._colorize(work)
@@ -137,10 +144,18 @@ class BatchWorker:
                 work.master = None
                 continue
             if writing is not None:
-                finish(writing[1].result())
-            writing = (work, writer.submit(self._write, work, result))
+                writing.result()
+                self._take_written(finish)
+            writing = writer.submit(self._write, work, result)
         if writing is not None:
-            finish(writing[1].result())
+            writing.result()
+            self._take_written(finish)
+
+    def _take_written(self, finish: OnOutcome) -> None:
+        """Hand on what the writer's thread has finished. An outcome leaves the queue only when it is taken care of."""
+        while self._written:
+            finish(self._written[0])
+            self._written.popleft()
 
     def _attempt(self, work: _Work, step: Callable[[_Work], None]) -> ItemOutcome | None:
         try:
@@ -209,21 +224,21 @@ class BatchWorker:
                 "out_of_memory",
                 f"{work.item.path}: not enough memory, also at half the size; use a smaller --size",
             ) from error
-        work.note = "colorized at half the size, since the memory did not suffice for the full one"
+        work.notes.append("colorized at half the size, since the memory did not suffice for the full one")
         return result
 
     def _colorize_at_size(self, work: _Work) -> "ColorizationResult":
         work.stage = "reference"
         with work.watch.stage("reference"):
-            encoded = self._encode(work.matches[0].reference, work.colorizer)
+            encoded = self._encode(work, work.matches[0].reference)
         work.stage = "network"
         result = work.colorizer.colorize(_master(work).pixels, encoded)
         work.watch.add(result.seconds)
         return result
 
-    def _encode(self, reference: "Reference", colorizer: "Colorizer") -> "EncodedReference":
+    def _encode(self, work: _Work, reference: "Reference") -> "EncodedReference":
         """The reference's features; the last few are kept."""
-        key = (reference.id, id(colorizer))
+        key = (reference.id, id(work.colorizer))
         if key not in self._encoded:
             picture = read_master(reference.path)
             if picture.sha256 != reference.sha256:
@@ -231,15 +246,15 @@ class BatchWorker:
                     "reference_changed",
                     f"the reference {reference.path} changed while the run was under way; run again",
                 )
-            self._encoded[key] = colorizer.encode_reference(picture.pixels)
-            write_thumbnail(self._thumbnails.reference(reference.id), picture.pixels)
+            self._encoded[key] = work.colorizer.encode_reference(picture.pixels)
+            self._write_thumbnail(work, self._thumbnails.reference(reference.id), picture.pixels)
             while len(self._encoded) > ENCODED_REFERENCES:
                 self._encoded.popitem(last=False)
         self._encoded.move_to_end(key)
         return self._encoded[key]
 
-    def _write(self, work: _Work, result: "ColorizationResult") -> ItemOutcome:
-        """Write copy and thumbnails (in the writer's thread); the outcome, done or failed."""
+    def _write(self, work: _Work, result: "ColorizationResult") -> None:
+        """Write copy and thumbnails (in the writer's thread), and put the outcome, done or failed, into the queue."""
         work.stage = "write"
         reference = work.matches[0].reference
         try:
@@ -251,14 +266,26 @@ class BatchWorker:
                     file_provenance(reference.path, reference.sha256, work.colorizer),
                     format=self._engine.settings.format,
                 )
-            with work.watch.stage("thumbnail"):
-                write_thumbnail(self._thumbnails.grey(work.item.item_id), _master(work).pixels)
-                write_thumbnail(self._thumbnails.colour(work.item.item_id), result.rgb)
         except Exception as error:
-            return self._failed(work, error)
-        finally:
             work.master = None
-        return self._done(work, result, written)
+            self._written.append(self._failed(work, error))
+            return
+        try:
+            with work.watch.stage("thumbnail"):
+                item_id = work.item.item_id
+                self._write_thumbnail(work, self._thumbnails.grey(item_id), _master(work).pixels)
+                self._write_thumbnail(work, self._thumbnails.colour(item_id), result.rgb)
+        finally:  # the copy is there, even if the disk is full now
+            work.master = None
+            self._written.append(self._done(work, result, written))
+
+    def _write_thumbnail(self, work: _Work, path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+        """A thumbnail that cannot be written is no loss to the photograph; a full disk is one to all of them."""
+        try:
+            write_thumbnail(path, pixels)
+        except OSError as error:
+            end_if_surroundings(error, work.item.path, writing=True)
+            work.notes.append(f"the thumbnail {path.name} could not be written ({error.strerror or error})")
 
     def _done(self, work: _Work, result: "ColorizationResult", written: WrittenDerivative) -> ItemOutcome:
         best = work.matches[0]
@@ -278,7 +305,7 @@ class BatchWorker:
             height=written.height,
             bit_depth=written.bit_depth,
             confidence=result.mean_confidence,
-            message=work.note,
+            message="; ".join(work.notes) or None,
         )
 
     def _reference_text(self, reference: "Reference") -> str:
