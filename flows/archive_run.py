@@ -26,7 +26,7 @@ from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
 from storage.database import Database, colorizations, open_database, runs
 from storage.database.records import ItemOutcome, RunState, StageTiming
-from storage.fixity import sha256_file, sweep_partial_files
+from storage.fixity import sweep_partial_files
 from storage.paths import path_to_text, text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
@@ -74,7 +74,7 @@ class ArchiveRun:
         """
         self.progress.say(f"looking through {self.settings.archive}")
         with self._timed("ingest"):
-            found = ingest_archive(self.database, self.settings.archive)
+            found = ingest_archive(self.database, self.settings.archive, self.settings.output)
         output_root, archive = path_to_text(self.settings.output), path_to_text(self.settings.archive)
         current = colorizations.current(self.database, output_root, archive)
         done = {item_id for item_id, row in current.items() if row.state == "done"}
@@ -257,7 +257,7 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
     database_file = sqlite_path(settings.database_url)
     there = database_file is None or database_file.exists()
     with open_database(settings.database_url, create=False) if there else nullcontext() as database:
-        found = ingest_archive(database, settings.archive, record=False)
+        found = ingest_archive(database, settings.archive, settings.output, record=False)
         output_root, archive = path_to_text(settings.output), path_to_text(settings.archive)
         current = colorizations.current(database, output_root, archive) if database is not None else {}
         plan = make_plan(
@@ -285,9 +285,11 @@ def request_of(settings: RunSettings, engine: Engine) -> Request:
     The references count by their folder, not by what is in it: one more picture there must not make a whole
     archive pending.
     """
-    choice = f"automatic:{path_to_text(settings.references)}"
-    if settings.vgg_weights is not None:  # other weights choose other references
-        choice += f":{sha256_file(settings.vgg_weights)}"
+    from retrieval.embedding import embedding_version
+
+    # how many candidates are looked at, and with which eyes, decides which reference is taken
+    version = embedding_version(settings.vgg_weights)
+    choice = f"automatic:{path_to_text(settings.references)}:best of {settings.candidates}:{version}"
     return Request(
         reference_choice=choice,
         weights_sha256=engine.colorizer.weights_sha256,
@@ -299,8 +301,9 @@ def request_of(settings: RunSettings, engine: Engine) -> Request:
 def describe_plan(plan: Plan, found: Ingest) -> str:
     """The plan in one line."""
     failing = len(plan.standing) + sum(outcome.state == "failed" for outcome in plan.to_record)
+    own = f", {found.own} of the output folder met through a link" if found.own else ""
     return (
-        f"{plan.items} items found ({found.hashed} new or changed, {found.ignored} other files): "
+        f"{plan.items} items found ({found.hashed} new or changed, {found.ignored} other files{own}): "
         f"{len(plan.pending)} to colorize, {plan.finished} done already, {plan.skipped} left out, {failing} failing"
     )
 

@@ -51,17 +51,11 @@ class Embedder:
         """
         try:
             vgg = load_vgg(vgg_weights, device)
-            vgg_sha256 = weights_sha256("vgg16_hed") if vgg_weights is None else _sha256(vgg_weights)
             semantic = load_efficientnet(device)
         except SscnError as error:
             raise RetrievalError(str(error)) from error
-        parts = (
-            f"vgg16-{vgg_sha256[:8]}@{VGG_SIDE}",
-            f"efficientnet-lite0-{weights_sha256('efficientnet_lite0')[:8]}x{SEMANTIC_WEIGHT:g}",
-            f"whitening-{WHITENING_SHA256[:8]}",
-            recipe(),
-        )
-        return cls(Networks(vgg, semantic), load_whitening(), "+".join(parts), vgg_weights is not None)
+        version = embedding_version(vgg_weights)
+        return cls(Networks(vgg, semantic), load_whitening(), version, vgg_weights is not None)
 
     @property
     def semantic(self) -> EfficientNetLite0:
@@ -87,6 +81,29 @@ class Embedder:
         look = _unit(looks - looks.mean(axis=1, keepdims=True)) if self._own_vgg else _unit(self._vgg_map.apply(looks))
         meaning = _unit(self._semantic_map.apply(meanings))
         return _unit(np.concatenate([look, SEMANTIC_WEIGHT * meaning], axis=1))
+
+
+def embedding_version(vgg_weights: Path | None = None) -> str:
+    """`Embedder.version` of the embedder with these weights, without loading its networks.
+
+    Raises:
+        RetrievalError: the weights cannot be read.
+    """
+    try:
+        vgg_sha256 = weights_sha256("vgg16_hed") if vgg_weights is None else _sha256(vgg_weights)
+        semantic_sha256 = weights_sha256("efficientnet_lite0")
+    except SscnError as error:
+        raise RetrievalError(str(error)) from error
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise RetrievalError(f"the weights {vgg_weights} cannot be read ({reason}); check the file") from error
+    parts = (
+        f"vgg16-{vgg_sha256[:8]}@{VGG_SIDE}",
+        f"efficientnet-lite0-{semantic_sha256[:8]}x{SEMANTIC_WEIGHT:g}",
+        f"whitening-{WHITENING_SHA256[:8]}",
+        recipe(),
+    )
+    return "+".join(parts)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

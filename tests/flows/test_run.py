@@ -1,6 +1,7 @@
 """The archive run as a user sees it: what becomes of good and bad files, and that a second run changes nothing."""
 
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.archive_run import execute, open_run
+from flows.archive_run import execute, open_run, request_of, run_archive
+from flows.engine import Engine
 from flows.errors import UsageError
 from flows.progress import SilentProgress
 from flows.settings import run_settings
@@ -113,6 +115,38 @@ def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, referenc
     assert run() == (0, 4)
     query = "SELECT COUNT(*) FROM colorization WHERE state = 'done' AND superseded_at IS NULL GROUP BY item_id"
     assert rows(tmp_path / "out", query) == [(1,)] * 4
+
+
+def test_what_chooses_the_reference_makes_all_pending(tmp_path: Path, archive: Path, references: Path) -> None:
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    engine = Engine.load(run_settings(given))
+    request = request_of(run_settings(given), engine)
+    assert engine.embedder.version in request.reference_choice
+    assert request_of(run_settings({**given, "candidates": 1}), engine).key("0") != request.key("0")
+    assert request_of(run_settings({**given, "batch_size": 1}), engine) == request
+
+
+def test_one_more_reference_makes_nothing_pending(tmp_path: Path, archive: Path, references: Path) -> None:
+    own = tmp_path / "references"
+    shutil.copytree(references, own)
+    settings = run_settings({"archive": archive, "references": own, "output": tmp_path / "out", "size": 64})
+    assert run_archive(settings, SilentProgress()).done == 3
+    picture("astronaut.png", 320).save(own / "astronaut.jpg")
+    assert run_archive(settings, SilentProgress()).run_id is None
+
+
+def test_a_folder_named_in_another_way_is_the_same_folder(
+    tmp_path: Path, archive: Path, references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    assert run_archive(run_settings(given), SilentProgress()).done == 3
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for root in (tmp_path / "link", Path("..")):
+        other = {"archive": root / "archive", "references": references, "output": root / "out", "size": 64}
+        again = run_archive(run_settings(other), SilentProgress())
+        assert (again.run_id, again.finished_before) == (None, 3)
 
 
 def test_a_master_that_changes_meanwhile_fails_aloud(tmp_path: Path, archive: Path, references: Path) -> None:
