@@ -2,6 +2,7 @@
 
 from flows.settings import RunSettings
 from flows.summary import RunSummary
+from storage.paths import path_to_text
 
 FAILURES_LISTED = 50
 
@@ -25,10 +26,10 @@ def markdown_of(summary: RunSummary, settings: RunSettings) -> str:
     lines = [
         f"# Run {summary.run_id}",
         "",
-        f"- archive: `{settings.archive}`",
-        f"- references: `{settings.references}`",
-        f"- output: `{settings.output}`",
-        f"- gallery: `{summary.gallery}`",
+        f"- archive: `{path_to_text(settings.archive)}`",
+        f"- references: `{path_to_text(settings.references)}`",
+        f"- output: `{path_to_text(settings.output)}`",
+        f"- gallery: `{path_to_text(summary.gallery) if summary.gallery else '-'}`",
         f"- {summary.done} colorized, {len(summary.failures)} failed, {summary.left_out} left out",
     ]
     if summary.failures:

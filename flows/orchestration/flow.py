@@ -1,6 +1,7 @@
 """The archive run as a Prefect flow: one task for each batch, small records only, the work in `flows.archive_run`."""
 
 import logging
+import os
 from typing import Any
 
 from prefect import flow, task
@@ -13,12 +14,16 @@ from flows.archive_run import ArchiveRun, open_run
 from flows.errors import Interrupted
 from flows.orchestration.artifacts import markdown_of, table_of
 from flows.orchestration.limit import OutOfTime, TimeLimit
+from flows.orchestration.parameters import parameters_of, settings_of
+from flows.orchestration.parent_death import end_with
 from flows.orchestration.work import Gone, Work, never
 from flows.progress import SilentProgress
-from flows.settings import run_settings
 from flows.summary import RunSummary
 
 FLOW_NAME = "colorize-archive"
+RUNNER_VARIABLE = "ARCHIVE_COLORIZER_RUNNER_PID"
+"""Tells a scheduled run which process does the schedule, and takes its runs along when it is killed."""
+
 BEGIN_SECONDS = 60.0  # what Prefect gets to record that a run begins,
 END_SECONDS = 12.0  # and that it has ended
 
@@ -30,9 +35,12 @@ def colorize_archive(settings: dict[str, Any]) -> dict[str, int]:
     """A whole run, for schedules: what was found to do is done; returns counts.
 
     Args:
-        settings: the fields of `flows.settings.RunSettings`; what is missing comes from the environment.
+        settings: the fields of `flows.settings.RunSettings`, see `flows.orchestration.parameters`; what is missing
+            comes from the environment.
     """
-    with open_run(run_settings(settings), SilentProgress()) as run:
+    if os.environ.get(RUNNER_VARIABLE) == str(os.getppid()) and not end_with(os.getppid()):
+        raise Interrupted
+    with open_run(settings_of(settings), SilentProgress()) as run:
         if run.prepare().has_work:
             run.index_references()
             work = Work(run, never)
@@ -66,7 +74,7 @@ def execute_as_flow(run: ArchiveRun, server_is_gone: Gone) -> Work:
     try:
         with limit:
             limit.set(BEGIN_SECONDS)
-            prepared_run(run.settings.model_dump(mode="json"))
+            prepared_run(parameters_of(run.settings))
     except OutOfTime:
         work.prefect_is_lost = True
     except Exception as error:

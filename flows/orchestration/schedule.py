@@ -9,8 +9,10 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from flows.errors import UsageError
+from flows.orchestration.parameters import parameters_of
 from flows.orchestration.server import PrefectServer
-from flows.settings import RunSettings
+from flows.settings import ENVIRONMENT_PREFIX, RunSettings
+from storage.paths import path_to_text
 
 
 def serve_schedule(settings: RunSettings, cron: str) -> None:
@@ -20,9 +22,13 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
     What that run did not finish is taken up by the next.
 
     Raises:
-        UsageError: the cron line cannot be understood.
+        UsageError: the cron line cannot be understood, or a schedule of dry runs is asked for.
         EnvironmentProblem: the server does not start.
     """
+    if settings.dry_run:
+        raise UsageError(
+            f"a schedule of dry runs would colorize nothing; unset {ENVIRONMENT_PREFIX}DRY_RUN, or use run --dry-run"
+        )
     server = PrefectServer.start(lasting=True)
     try:
         server.wait()
@@ -30,7 +36,7 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
         from prefect.deployments.runner import RunnerDeployment
         from prefect.types.entrypoint import EntrypointType
 
-        from flows.orchestration.flow import colorize_archive
+        from flows.orchestration.flow import RUNNER_VARIABLE, colorize_archive
         from flows.orchestration.runner import ScheduleRunner
 
         try:
@@ -40,12 +46,16 @@ def serve_schedule(settings: RunSettings, cron: str) -> None:
         deployment = colorize_archive.to_deployment(
             name=deployment_name(settings.archive, settings.output),
             schedules=[schedule],
-            parameters={"settings": settings.model_dump(mode="json")},
+            parameters={"settings": parameters_of(settings)},
             concurrency_limit=1,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         page = server.url.removesuffix("/api")
-        print(f"serving {settings.archive} at {cron!r}; see {page}", file=sys.stderr, flush=True)
+        print(f"serving {path_to_text(settings.archive)} at {cron!r}; see {page}", file=sys.stderr, flush=True)
+        # what the processes of the runs must know, and Prefect must not keep in plain text
+        os.environ[RUNNER_VARIABLE] = str(os.getpid())
+        if settings.database is not None:
+            os.environ[f"{ENVIRONMENT_PREFIX}DATABASE"] = settings.database
         runner = ScheduleRunner(limit=1, pause_on_shutdown=False)
         runner.add_deployment(cast(RunnerDeployment, deployment))
         runner.run_until_stopped()

@@ -5,6 +5,7 @@ parent-death signal on a free loopback port; it keeps its records in a PREFECT_H
 user's profile.
 """
 
+import fcntl
 import http.client
 import os
 import socket
@@ -22,6 +23,7 @@ START_LIMIT_SECONDS = 120.0
 USUAL_PORT = 4200
 LOOPBACK = ("127.0.0.1", "localhost")
 ANNOUNCEMENT = "archive-colorizer-server.url"
+STARTING = "archive-colorizer-server.lock"
 
 
 def prefect_home(environment: Mapping[str, str]) -> Path:
@@ -72,6 +74,8 @@ class PrefectServer:
     child: subprocess.Popen[bytes] | None = None
     log: IO[bytes] | None = None
     announcement: Path | None = None
+    starting: IO[bytes] | None = None
+    """Locked by the child (with which we share the open file) while it starts."""
 
     @classmethod
     def start(cls, *, lasting: bool = False) -> "PrefectServer":
@@ -92,19 +96,27 @@ class PrefectServer:
         if announced is not None:
             return cls(announced)
         port = _free_port(USUAL_PORT if lasting else 0)
-        log = (home / f"server-{'schedule' if lasting else 'run'}.log").open("wb")
+        _sweep_logs(home)
+        log = (home / f"server-{'schedule' if lasting else 'run'}-{os.getpid()}.log").open("wb")
+        starting = (home / STARTING).open("ab")
         environment = dict(os.environ) | {"PREFECT_LOGGING_LEVEL": "WARNING"}
         if not lasting:
             environment["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
         child = subprocess.Popen(
-            [sys.executable, "-m", "flows.orchestration.server_child", str(port), str(os.getpid())],
+            [
+                sys.executable,
+                "-m",
+                "flows.orchestration.server_child",
+                *map(str, (starting.fileno(), port, os.getpid())),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
+            pass_fds=[starting.fileno()],
             start_new_session=True,  # Ctrl-C in the terminal is for us; we stop the server ourselves
         )
-        return cls(f"http://127.0.0.1:{port}/api", child, log, home / ANNOUNCEMENT if lasting else None)
+        return cls(f"http://127.0.0.1:{port}/api", child, log, home / ANNOUNCEMENT if lasting else None, starting)
 
     def wait(self, limit: float = START_LIMIT_SECONDS) -> None:
         """Wait until the server answers, and make it the API of this process.
@@ -123,6 +135,8 @@ class PrefectServer:
                     f"the Prefect server at {self.url} does not answer; check PREFECT_API_URL, or use --no-prefect"
                 )
             time.sleep(0.05)
+        if self.starting is not None:  # the next one may start
+            fcntl.flock(self.starting, fcntl.LOCK_UN)
         os.environ["PREFECT_API_URL"] = self.url
         if self.announcement is not None:
             self.announcement.write_text(self.url, encoding="utf-8")
@@ -152,9 +166,18 @@ class PrefectServer:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
-        if self.log is not None:
-            self.log.close()
+        for file in (self.log, self.starting):
+            if file is not None:
+                file.close()
         self.child = None
+
+
+def _sweep_logs(home: Path) -> None:
+    """Remove the logs of servers whose process is gone."""
+    for log in home.glob("server-*.log"):
+        pid = log.stem.rpartition("-")[2]
+        if not (pid.isdigit() and Path("/proc", pid).exists()):
+            log.unlink(missing_ok=True)
 
 
 def _free_port(wanted: int) -> int:

@@ -1,23 +1,21 @@
 """The Prefect server as a child that cannot outlive its parent.
 
-Started as `python -m flows.orchestration.server_child PORT PARENT_PID`.
+Started as `python -m flows.orchestration.server_child LOCK PORT PARENT_PID`, where LOCK is the descriptor of an open
+file that is locked until the parent sees the server answer: two servers must not make one database at the same time.
 """
 
-import ctypes
-import os
-import signal
+import fcntl
 import sys
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from flows.orchestration.parent_death import end_with
 
 
 def main() -> None:
     """Serve Prefect's own application on loopback until the parent ends or says so."""
-    port, parent = int(sys.argv[1]), int(sys.argv[2])
-    # set here and not in the parent between fork and exec, where a process with threads must not run Python
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    lock, port, parent = (int(argument) for argument in sys.argv[1:])
+    if not end_with(parent):
         return
+    fcntl.flock(lock, fcntl.LOCK_EX)
     import uvicorn
 
     uvicorn.run(

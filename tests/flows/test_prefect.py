@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.orchestration.parameters import parameters_of, settings_of
 from flows.orchestration.schedule import deployment_name
 from flows.orchestration.server import keep_loopback_off_proxies
+from flows.settings import run_settings
 from tests.flows.conftest import CommandLine
 
 PATIENCE = 150  # seconds; a server with a new database needs 10 to 30
@@ -170,6 +172,58 @@ def test_the_work_is_done_and_the_end_is_quick_when_the_server_is_killed(
         assert ours.execute("SELECT state, done FROM audit_run").fetchall() == [("completed", 33)]
 
 
+def test_parameters_are_clean_text_without_the_database_and_come_back(
+    archive: Path, references: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path / "Nachla") + b"\xdf \\x41"))
+    archive.rename(odd)
+    url = "postgresql://colorizer:secret@host/archive"
+    settings = run_settings({"archive": odd, "references": references, "output": tmp_path / "out", "database": url})
+    parameters = parameters_of(settings)
+    written = json.dumps(parameters, ensure_ascii=False).encode()
+    assert b"secret" not in written
+    monkeypatch.setenv("ARCHIVE_COLORIZER_DATABASE", url)
+    assert settings_of(json.loads(written)) == settings
+
+
+def test_two_first_runs_at_once_in_a_fresh_home(
+    archive: Path, references: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path / "Nachla") + b"\xdf"))  # as Latin-1 systems named folders
+    archive.rename(odd)
+    home = tmp_path / "fresh home"
+    home.mkdir()
+    (home / "server-run-999999999.log").touch()
+    line = [sys.executable, "-m", "flows.cli", "run", odd, "--references", str(references), "--size", "64"]
+    both = [
+        subprocess.Popen(
+            [*line, "--output", str(tmp_path / f"out {number}")],
+            env=environment | {"PREFECT_HOME": str(home)},
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    said = [process.communicate(timeout=2 * PATIENCE)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert not [line for one in said for line in one.splitlines() if "Prefect was lost" in line]
+    logs = {path.name for path in home.glob("*.log")}
+    assert logs == {f"server-run-{process.pid}.log" for process in both}
+    with sqlite3.connect(home / "prefect.db") as theirs:
+        assert theirs.execute("SELECT state_name FROM flow_run").fetchall() == [("Completed",)] * 2
+
+
+def test_a_schedule_of_dry_runs_is_refused(
+    archive: Path, references: Path, tmp_path: Path, command: CommandLine
+) -> None:
+    line = ["serve", "--cron", "0 2 * * *", archive, "--references", references, "--output", tmp_path / "out"]
+    answer = command(*line, ARCHIVE_COLORIZER_DRY_RUN="1", timeout=60)
+    assert answer.returncode == 1
+    assert "unset ARCHIVE_COLORIZER_DRY_RUN" in answer.stderr
+
+
 def test_schedule_gets_a_scheduled_run_and_stops_cleanly(serving: subprocess.Popen[str], prefect_home: Path) -> None:
     announcement = prefect_home / "archive-colorizer-server.url"
     wait_for(lambda: announcement.exists() or serving.poll() is not None, "the server")
@@ -225,4 +279,29 @@ def test_a_due_run_colorizes_and_a_stop_in_the_middle_leaves_no_child(
     serving.send_signal(signal.SIGTERM)
     serving.communicate(timeout=60)
     assert serving.returncode == 0
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_killed_schedule_takes_its_run_along(
+    serving: subprocess.Popen[str], prefect_home: Path, archive: Path, tmp_path: Path
+) -> None:
+    for number in range(60):
+        shutil.copy(archive / "cup.png", archive / f"cup {number}.png")
+    announcement = prefect_home / "archive-colorizer-server.url"
+    wait_for(lambda: announcement.exists() or serving.poll() is not None, "the server")
+    url = announcement.read_text()
+    name: dict[str, object] = {
+        "deployments": {"name": {"any_": [deployment_name(output=tmp_path / "out", archive=archive)]}}
+    }
+    wait_for(lambda: api(url, "deployments/filter", name), "the deployment")
+    (deployment,) = api(url, "deployments/filter", name)
+    api(url, f"deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+    wait_for(lambda: any((tmp_path / "out").glob("*.tif")), "the first copy")
+    family = children_of(serving.pid)
+    serving.kill()
+    serving.wait()
+    announcement.unlink()
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
