@@ -8,6 +8,11 @@ from datetime import date
 from enum import StrEnum
 from typing import TextIO
 
+PRETTY_ROWS = 500
+"""More rows than these are laid out plainly: rich needs minutes for thousands, and keeps all of them in memory."""
+
+_PLAIN_WIDTH = 120  # a plain column is padded up to here; what is longer sticks out
+
 
 class ListingFormat(StrEnum):
     """How a listing is printed."""
@@ -31,7 +36,9 @@ def print_rows(
     elif form is ListingFormat.CSV:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_plain(row.get(name)) for name in columns] for row in rows)
+        writer.writerows([_in_csv(row.get(name)) for name in columns] for row in rows)
+    elif len(rows) > PRETTY_ROWS:
+        _print_plain(rows, columns, stream)
     else:
         _print_table(rows, columns, stream)
 
@@ -52,6 +59,26 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], s
     console.print(table if rows else "nothing to list", soft_wrap=not stream.isatty() and not rows)
 
 
+def _print_plain(rows: Sequence[Mapping[str, object]], columns: Sequence[str], stream: TextIO) -> None:
+    cells = [[_on_one_line(_shown(row.get(name))) for name in columns] for row in rows]
+    widths = [min(_PLAIN_WIDTH, max(map(len, column))) for column in zip(columns, *cells, strict=True)]
+    for line in [columns, *cells]:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        stream.write(f" {'  '.join(padded).rstrip()}\n")
+
+
+def _on_one_line(text: str) -> str:
+    return text if text.isprintable() else " ".join(text.split())
+
+
+def _in_csv(value: object) -> object:
+    return _json(value) if isinstance(value, dict | list) else _plain(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, date):  # a datetime is a date too
         return value.isoformat()
@@ -63,8 +90,8 @@ def _shown(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
-    if isinstance(value, dict):
-        return json.dumps(value, sort_keys=True)
+    if isinstance(value, dict | list):
+        return _json(value)
     text = str(_plain(value))
     # a whole sha256 drowns a table; JSON and CSV have it in full
     return text[:12] if len(text) == 64 and all(sign in "0123456789abcdef" for sign in text) else text

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from datetime import UTC, datetime
 
 from flows.listing import ListingFormat, print_rows
@@ -45,3 +46,24 @@ def test_table_in_a_pipe_keeps_rows_whole() -> None:
     assert any("ü" * 200 in line for line in lines)
     assert any('[a] b,"c".jpg' in line and "abababababab " in line for line in lines)
     assert printed(ListingFormat.TABLE, []) == "nothing to list\n"
+
+
+def test_csv_of_nested_values_is_json() -> None:
+    stream = io.StringIO()
+    print_rows([{"what": {"size": 512, "name": "Käfer"}}, {"what": [1, None]}], ("what",), ListingFormat.CSV, stream)
+    _, first, second = csv.reader(io.StringIO(stream.getvalue()))
+    assert json.loads(first[0]) == {"size": 512, "name": "Käfer"}
+    assert json.loads(second[0]) == [1, None]
+
+
+def test_a_long_table_is_quick_and_in_columns() -> None:
+    rows: list[dict[str, object]] = [
+        {**ROWS[0], "run_id": number, "path": "a\nb" if number == 7 else "c"} for number in range(20_000)
+    ]
+    began = time.monotonic()
+    lines = printed(ListingFormat.TABLE, rows).splitlines()
+    assert time.monotonic() - began < 10  # some 0.3 s
+    assert len(lines) == 20_001
+    assert lines[0].split() == [*COLUMNS]
+    assert lines[8].split()[:3] == ["7", "a", "b"]
+    assert {line.index(" 2026-") for line in lines[1:]} == {lines[0].index(" at ")}
