@@ -1,10 +1,13 @@
 """The networks in memory: the colorizer, its smaller stand-by for scarce memory, and the embedder."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.errors import EnvironmentProblem
+from flows.errors import EnvironmentProblem, UsageError
 from flows.settings import RunSettings
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a network is loaded
@@ -12,14 +15,18 @@ if TYPE_CHECKING:  # torch takes seconds to import: only when a network is loade
     from sscn import Colorizer
 
 SMALLEST_SIZE = 64  # pixels, long side
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")  # as in flows.settings
 
 
 def resolve_device(device: str) -> str:
     """`auto` becomes cuda where there is one, else cpu.
 
     Raises:
+        UsageError: there is no such name of a device.
         EnvironmentProblem: the named CUDA device is not there.
     """
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(f"--device: {device!r} is not known; use auto, cpu, cuda or cuda:N")
     import torch
 
     if device == "auto":
@@ -33,11 +40,28 @@ def resolve_device(device: str) -> str:
     return device
 
 
+@contextmanager
+def loading_networks() -> Iterator[None]:
+    """Around what loads weights: that they are missing or damaged is the machine's fault, not the user's.
+
+    Raises:
+        EnvironmentProblem: they are.
+    """
+    from retrieval import RetrievalError
+    from sscn import SscnError
+
+    try:
+        yield
+    except (SscnError, RetrievalError) as error:
+        raise EnvironmentProblem(str(error)) from error
+
+
 def load_colorizer(settings: RunSettings, device: str, size: int) -> "Colorizer":
     """The colorizer that a run's settings ask for, at `size` pixels."""
     from sscn import Colorizer
 
-    return Colorizer.from_pretrained("default", device=device, attention=settings.attention, size=size)
+    with loading_networks():
+        return Colorizer.from_pretrained("default", device=device, attention=settings.attention, size=size)
 
 
 @dataclass(slots=True)
@@ -63,7 +87,8 @@ class Engine:
             from retrieval import Embedder
 
             weights: Path | None = self.settings.vgg_weights
-            self._embedder = Embedder.from_pretrained(device=self.device, vgg_weights=weights)
+            with loading_networks():
+                self._embedder = Embedder.from_pretrained(device=self.device, vgg_weights=weights)
         return self._embedder
 
     @property

@@ -11,6 +11,8 @@ class ExitCode(IntEnum):
     ITEMS_FAILED = 2
     ENVIRONMENT = 3
     INTERRUPTED = 130
+    READER_GONE = 141
+    """As the shell tells of a program that SIGPIPE ended, which is how `head` ends those of coreutils."""
 
 
 class FlowError(Exception):
@@ -36,7 +38,7 @@ class Interrupted(BaseException):
 
 
 class LeaveAtOnce(BaseException):
-    """All is done and closed, and the process ends here: Prefect's threads would try to reach a lost server for minutes.
+    """All is done and closed, and the process ends here: Prefect's threads would look for a lost server for minutes.
 
     `error` is what ended the command, if anything did; its exit code then counts.
     """

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import audit, benchmark, colorize, demo, references, report, run, serve, verify
+from flows.cli import audit, benchmark, colorize, database, demo, references, report, run, serve, verify
 from flows.version import code_version
 
 app = typer.Typer(
     name="archive-colorizer",
     help="Colour for digitized photographs, from colour photographs that resemble them; every step on record. "
     "Any option can also be set in the environment, e.g. ARCHIVE_COLORIZER_SIZE=768.",
-    epilog="Exit codes: 0 all done; 1 wrong usage; 2 some items failed; 3 database, device or disk; 130 interrupted.",
+    epilog="Exit codes: 0 all done; 1 wrong usage; 2 some items failed; 3 database, device or disk; 130 interrupted; "
+    "141 the reader of the output is gone.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,6 +41,7 @@ app.command("run")(run.run)
 app.command("colorize")(colorize.colorize)
 app.add_typer(references.app, name="references")
 app.add_typer(audit.app, name="audit")
+app.add_typer(database.app, name="database")
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.add_typer(benchmark.app, name="benchmark")

@@ -1,7 +1,5 @@
 """`archive-colorizer audit`: the audit views, as table, JSON or CSV."""
 
-from typing import Annotated
-
 import typer
 
 from flows.cli import options
@@ -9,12 +7,10 @@ from flows.listing import ListingFormat
 
 app = typer.Typer(help="What the database has on record.", no_args_is_help=True)
 
-RunId = Annotated[int | None, typer.Option("--run", metavar="ID", help="Only this run.")]
-
 
 @app.command("runs")
 def runs(
-    run: RunId = None,
+    run: options.RunId = None,
     output: options.FoundOutput = None,
     database: options.FoundDatabase = None,
     format: options.Listing = ListingFormat.TABLE,
@@ -25,7 +21,7 @@ def runs(
 
 @app.command("items")
 def items(
-    run: RunId = None,
+    run: options.RunId = None,
     output: options.FoundOutput = None,
     database: options.FoundDatabase = None,
     format: options.Listing = ListingFormat.TABLE,
@@ -36,7 +32,7 @@ def items(
 
 @app.command("failures")
 def failures(
-    run: RunId = None,
+    run: options.RunId = None,
     output: options.FoundOutput = None,
     database: options.FoundDatabase = None,
     format: options.Listing = ListingFormat.TABLE,
@@ -47,7 +43,7 @@ def failures(
 
 @app.command("references")
 def references(
-    run: RunId = None,
+    run: options.RunId = None,
     output: options.FoundOutput = None,
     database: options.FoundDatabase = None,
     format: options.Listing = ListingFormat.TABLE,
@@ -58,7 +54,7 @@ def references(
 
 @app.command("runtimes")
 def runtimes(
-    run: RunId = None,
+    run: options.RunId = None,
     output: options.FoundOutput = None,
     database: options.FoundDatabase = None,
     format: options.Listing = ListingFormat.TABLE,

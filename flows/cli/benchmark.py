@@ -1,5 +1,6 @@
 """`archive-colorizer benchmark`: what a run costs, and how well colour is brought back."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -10,35 +11,88 @@ from flows.listing import ListingFormat
 
 app = typer.Typer(help="Measure speed, memory and colour on this machine.", invoke_without_command=True)
 
-Items = Annotated[int, typer.Option("--items", metavar="N", min=2, help="Photographs to colorize.")]
-Side = Annotated[int, typer.Option("--side", metavar="N", min=64, help="Their long side in pixels.")]
-Size = Annotated[int, typer.Option("--size", metavar="N", min=64, help="Long side at which the network works.")]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
-AttentionChoice = Annotated[Attention, typer.Option("--attention", help="How colours are looked up.")]
+Items = Annotated[
+    int,
+    typer.Option(
+        "--items", envvar="ARCHIVE_COLORIZER_BENCHMARK_ITEMS", metavar="N", min=2, help="Photographs to colorize."
+    ),
+]
+Side = Annotated[
+    int,
+    typer.Option(
+        "--side", envvar="ARCHIVE_COLORIZER_BENCHMARK_SIDE", metavar="N", min=64, help="Their long side in pixels."
+    ),
+]
+Size = Annotated[
+    int,
+    typer.Option(
+        "--size", envvar="ARCHIVE_COLORIZER_SIZE", metavar="N", min=64, help="Long side at which the network works."
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", metavar="DEVICE", help="auto, cpu, cuda or cuda:N."),
+]
+AttentionChoice = Annotated[
+    Attention, typer.Option("--attention", envvar="ARCHIVE_COLORIZER_ATTENTION", help="How colours are looked up.")
+]
+
+Format = Annotated[ListingFormat | None, typer.Option("--format", help="How the rows are printed.")]
 
 COLUMNS = ("figure", "value", "unit")
+FILM_COLUMNS = ("clip", "psnr_grey", "psnr", "confidence")
 
 
 @app.callback()
-def everything(context: typer.Context) -> None:
+def everything(context: typer.Context, format: options.Listing = ListingFormat.TABLE) -> None:
     """Without a subcommand: an archive run, then the first-frame film test, both as they are by default."""
-    if context.invoked_subcommand is None:
-        archive()
-        first_frame()
+    context.obj = format
+    if context.invoked_subcommand is not None:
+        return
+    from flows.listing import print_rows
+
+    run = _archive_rows(16, 1024, 512, "auto", Attention.SPARSE)
+    if format is not ListingFormat.JSON:
+        print_rows(run, COLUMNS, format)
+    film = _film_rows(512, "auto", Attention.SPARSE)
+    if format is ListingFormat.JSON:  # one document, as a program wants it
+        print(json.dumps({"archive": run, "first_frame": film}, indent=2))
+    else:
+        print_rows(film, FILM_COLUMNS, format)
 
 
 @app.command("archive")
 def archive(
+    context: typer.Context,
     items: Items = 16,
     side: Side = 1024,
     size: Size = 512,
     device: Device = "auto",
     attention: AttentionChoice = Attention.SPARSE,
-    format: options.Listing = ListingFormat.TABLE,
+    format: Format = None,
 ) -> None:
     """A run over photographs: seconds per stage and item, peak memory, overhead of orchestration and database."""
-    from flows.benchmark.archive import measure_archive
     from flows.listing import print_rows
+
+    print_rows(_archive_rows(items, side, size, device, attention), COLUMNS, format or context.obj)
+
+
+@app.command("first-frame")
+def first_frame(
+    context: typer.Context,
+    size: Size = 512,
+    device: Device = "auto",
+    attention: AttentionChoice = Attention.SPARSE,
+    format: Format = None,
+) -> None:
+    """Film frames colorized with the film's first frame as reference: PSNR against the true colours."""
+    from flows.listing import print_rows
+
+    print_rows(_film_rows(size, device, attention), FILM_COLUMNS, format or context.obj)
+
+
+def _archive_rows(items: int, side: int, size: int, device: str, attention: Attention) -> list[dict[str, object]]:
+    from flows.benchmark.archive import measure_archive
 
     figures = measure_archive(items, side, size, device, attention.value)
     rows: list[dict[str, object]] = [
@@ -52,22 +106,14 @@ def archive(
         {"figure": f"stage {stage}", "value": seconds, "unit": "s, median"}
         for stage, seconds in figures.stage_medians.items()
     ]
-    print_rows(rows, COLUMNS, format)
+    return rows
 
 
-@app.command("first-frame")
-def first_frame(
-    size: Size = 512,
-    device: Device = "auto",
-    attention: AttentionChoice = Attention.SPARSE,
-    format: options.Listing = ListingFormat.TABLE,
-) -> None:
-    """Film frames colorized with the film's first frame as reference: PSNR against the true colours."""
+def _film_rows(size: int, device: str, attention: Attention) -> list[dict[str, object]]:
     from dataclasses import asdict
 
     from flows.benchmark.first_frame import measure_first_frame
-    from flows.engine import resolve_device
-    from flows.listing import print_rows
+    from flows.engine import loading_networks, resolve_device
 
-    figures = measure_first_frame(attention.value, resolve_device(device), size)
-    print_rows([asdict(one) for one in figures], ("clip", "psnr_grey", "psnr", "confidence"), format)
+    with loading_networks():
+        return [asdict(one) for one in measure_first_frame(attention.value, resolve_device(device), size)]

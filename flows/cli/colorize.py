@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import options
-from flows.cli.options import Attention
+from flows.cli.options import Attention, OutputFormat
+from flows.errors import UsageError
+from storage.paths import path_to_text
+
+SUFFIXES = {".tif": OutputFormat.TIFF, ".tiff": OutputFormat.TIFF, ".png": OutputFormat.PNG}
 
 
 def colorize(
@@ -22,7 +25,12 @@ def colorize(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", metavar="FILE", help="The copy to write: a .tif or .png file."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            envvar="ARCHIVE_COLORIZER_OUTPUT",
+            help="The copy to write: a .tif or .png file.",
+        ),
     ],
     size: Annotated[
         int,
@@ -41,20 +49,31 @@ def colorize(
     device: Annotated[
         str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")
     ] = "auto",
-    format: options.Format = None,
+    format: Annotated[
+        OutputFormat | None,
+        typer.Option(
+            "--format",
+            envvar="ARCHIVE_COLORIZER_FORMAT",
+            help="File format of the copy (default: as the output's name ends).",
+        ),
+    ] = None,
 ) -> None:
     """Colorize one photograph with one reference; no database, no Prefect."""
+    named = SUFFIXES.get(output.suffix.lower())
+    if format is not None and named not in (None, format):
+        raise UsageError(f"the output {output} is named as {named} but the format is {format}; change one of them")
+    from flows.engine import loading_networks
     from flows.pair import PairSettings, colorize_pair
 
-    written = colorize_pair(
-        PairSettings(
-            target=target,
-            reference=reference,
-            output=output,
-            size=size,
-            attention=attention.value,
-            device=device,
-            format=format.value if format else None,
-        )
+    settings = PairSettings(
+        target=target,
+        reference=reference,
+        output=output,
+        size=size,
+        attention=attention.value,
+        device=device,
+        format=format.value if format else None,
     )
-    print(written.path)
+    with loading_networks():
+        written = colorize_pair(settings)
+    print(path_to_text(written.path))

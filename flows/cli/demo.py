@@ -10,7 +10,13 @@ from flows.cli import options
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Folder for the colorized copies and the gallery.")
+        Path,
+        typer.Option(
+            "--output",
+            metavar="DIR",
+            envvar="ARCHIVE_COLORIZER_OUTPUT",
+            help="Folder for the colorized copies and the gallery.",
+        ),
     ] = Path("demo-output"),
     size: options.Size = None,
     device: options.Device = None,
@@ -22,8 +28,10 @@ def demo(
     from importlib.resources import as_file, files
 
     from flows.launch import launch
-    from flows.settings import run_settings
+    from flows.settings import default_database, run_settings
 
+    # never into the database, nor from the folders, that the environment names for the real archive
+    given["database"] = default_database(output.expanduser())
     with as_file(files("flows") / "demo") as folder:
         folders = {"archive": folder / "archive", "references": folder / "references"}
         return int(launch(run_settings(given | folders)).exit_code)

@@ -36,7 +36,12 @@ def run_command(arguments: list[str]) -> int:
     Raises:
         LeaveAtOnce: everything is said, and the process should end without waiting for its threads.
     """
-    debug = "--debug" in arguments
+    debug = "--debug" in arguments or os.environ.get("ARCHIVE_COLORIZER_DEBUG", "").lower() in (
+        "1",
+        "true",
+        "yes",
+        "on",
+    )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _invoke([argument for argument in arguments if argument != "--debug"])
@@ -92,10 +97,10 @@ def explain(error: BaseException) -> tuple[ExitCode | int, str]:
             ExitCode.INTERRUPTED,
             "stopped; what was finished is recorded, the same command goes on from there",
         )
-    if isinstance(error, BrokenPipeError):
-        # the reader (head, less) has seen enough; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE, ""
+    if _is_reader_gone(error):
+        # head or less has seen enough; keep Python from complaining at exit. Not 0: nobody knows what was left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        return ExitCode.READER_GONE, ""
     if _is_wrong_usage(error):
         line = error.format_message().replace("\n", " ")  # type: ignore[attr-defined]
         # typer has printed the help already where no command was given, and leaves the message empty
@@ -103,6 +108,13 @@ def explain(error: BaseException) -> tuple[ExitCode | int, str]:
     if isinstance(error, SystemExit):
         return (error.code if isinstance(error.code, int) else ExitCode.USAGE), ""
     return _explain_environment(error)
+
+
+def _is_reader_gone(error: BaseException) -> bool:
+    """Whether a pipe was closed on us, also where typer or rich have made a SystemExit of that."""
+    return isinstance(error, BrokenPipeError) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+    )
 
 
 def _is_wrong_usage(error: BaseException) -> bool:

@@ -70,6 +70,10 @@ Prefect = Annotated[
     typer.Option("--prefect/--no-prefect", help="Record the run in Prefect (default --prefect)."),
 ]
 
+RunId = Annotated[
+    int | None, typer.Option("--run", metavar="ID", envvar="ARCHIVE_COLORIZER_RUN", help="Only this run.")
+]
+
 # where an existing database is found
 FoundOutput = Annotated[
     Path | None,

@@ -1,5 +1,6 @@
 """`archive-colorizer references`: a reference library that runs can share."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,11 +9,15 @@ import typer
 
 from flows.cli import options
 from flows.listing import ListingFormat
+from storage.paths import path_to_text, text_to_path
 
 if TYPE_CHECKING:
     from retrieval import ReferenceLibrary
 
 app = typer.Typer(help="Build and search a reference library.", no_args_is_help=True)
+
+LIBRARY_ROOT = "."
+"""How a library folder records its own root (`retrieval.library`, which is not imported for its sake)."""
 
 Library = Annotated[
     Path,
@@ -28,7 +33,10 @@ def add(
     device: Device = "auto",
 ) -> int:
     """Take pictures into the library; only what is new or changed is read. Makes the library if there is none."""
-    from flows.errors import ExitCode
+    from flows.errors import ExitCode, UsageError
+
+    if not folder.exists():  # before a library is made for it
+        raise UsageError(f"{path_to_text(folder)} does not exist; check the path")
     from flows.progress import shown
     from flows.reference_index import counted
 
@@ -41,22 +49,26 @@ def add(
 
 
 @app.command("list")
-def list_references(library: Library, format: options.Listing = ListingFormat.TABLE, device: Device = "auto") -> None:
+def list_references(library: Library, format: options.Listing = ListingFormat.TABLE) -> None:
     """List the references."""
     from flows.listing import print_rows
-    from storage.paths import path_to_text
+    from storage.database import open_database, references, sqlite_url
 
-    with _opened(library, device) as opened:
-        rows = [
-            {
-                "id": one.id,
-                "path": path_to_text(one.path),
-                "width": one.width,
-                "height": one.height,
-                "sha256": one.sha256,
-            }
-            for one in opened.list()
-        ]
+    # the rows alone: no network is loaded, and no index looked at
+    with open_database(sqlite_url(_database_of(library)), create=False) as database:
+        known = sorted(references.known(database, LIBRARY_ROOT).values(), key=lambda one: one.id)
+    root = library.resolve()
+    rows = [
+        {
+            "id": one.id,
+            "path": path_to_text(os.path.normpath(root / text_to_path(one.path))),
+            "width": one.width,
+            "height": one.height,
+            "sha256": one.sha256,
+        }
+        for one in known
+        if one.state == "active"
+    ]
     print_rows(rows, ("id", "path", "width", "height", "sha256"), format)
 
 
@@ -64,15 +76,18 @@ def list_references(library: Library, format: options.Listing = ListingFormat.TA
 def search(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The photograph to find references for.")],
     library: Library,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, envvar="ARCHIVE_COLORIZER_K", help="How many.")] = 5,
     format: options.Listing = ListingFormat.TABLE,
     device: Device = "auto",
 ) -> None:
     """Find the references that resemble a photograph most."""
     from flows.listing import print_rows
     from storage.images import read_master
-    from storage.paths import path_to_text
 
+    if not image.is_file():
+        from flows.errors import UsageError
+
+        raise UsageError(f"the photograph {path_to_text(image)} does not exist; check the path")
     pixels = read_master(image).pixels
     with _opened(library, device) as opened:
         rows = [
@@ -108,13 +123,21 @@ def rebuild(library: Library, device: Device = "auto") -> None:
         print(f"index rebuilt: {opened.index_version}")
 
 
-def _opened(library: Path, device: str, *, create: bool = False) -> "ReferenceLibrary":
+def _database_of(library: Path) -> Path:
     from flows.errors import UsageError
     from flows.settings import LIBRARY_DATABASE_NAME
 
-    if not create and not (library / LIBRARY_DATABASE_NAME).is_file():
+    file = library / LIBRARY_DATABASE_NAME
+    if not file.is_file():
         raise UsageError(f"there is no reference library in {library}; `references add` makes one")
-    from flows.engine import resolve_device
+    return file
+
+
+def _opened(library: Path, device: str, *, create: bool = False) -> "ReferenceLibrary":
+    if not create:
+        _database_of(library)
+    from flows.engine import loading_networks, resolve_device
     from retrieval import ReferenceLibrary
 
-    return ReferenceLibrary.open(library, device=resolve_device(device))
+    with loading_networks():
+        return ReferenceLibrary.open(library, device=resolve_device(device))

@@ -1,15 +1,11 @@
 """`archive-colorizer verify`: sources and copies against the database."""
 
-from typing import Annotated
-
-import typer
-
 from flows.cli import options
 from flows.listing import ListingFormat
 
 
 def verify(
-    run: Annotated[int | None, typer.Option("--run", metavar="ID", help="Only this run's copies.")] = None,
+    run: options.RunId = None,
     output: options.FoundOutput = None,
     database: options.FoundDatabase = None,
     format: options.Listing = ListingFormat.TABLE,
