@@ -1,4 +1,4 @@
-"""One run over an archive, step by step: open, prepare, index, start, batches, finish.
+"""One run over an archive, step by step: open, prepare, start, index, batches, finish.
 
 These are plain functions; `flows.orchestration.flow` wraps the same steps in Prefect.
 """
@@ -6,9 +6,10 @@ These are plain functions; `flows.orchestration.flow` wraps the same steps in Pr
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from flows.batch import BatchWorker
 from flows.destination import Destination, recorded_in
@@ -20,17 +21,15 @@ from flows.progress import Progress
 from flows.reference_index import index_references
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder
-from flows.run_record import run_record
+from flows.run_record import link_flow_run, run_record
 from flows.settings import RunSettings, sqlite_path
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
-from storage.database import Database, colorizations, open_database, runs
+from storage.database import Database, DatabaseError, colorizations, open_database, runs
 from storage.database.records import ItemOutcome, RunState, StageTiming
+from storage.errors import StorageError
 from storage.fixity import sweep_partial_files
 from storage.paths import path_to_text, text_to_path
-
-if TYPE_CHECKING:  # see flows.engine
-    from retrieval import ReferenceLibrary
 
 T = TypeVar("T")
 Nothing = Callable[[], None]
@@ -46,13 +45,15 @@ class ArchiveRun:
         self.run_id: int | None = None
         self.batches: list[tuple[PendingItem, ...]] = []
         self._began = time.monotonic()
+        self._started_at = datetime.now(UTC)
         self._stages: dict[str, float] = {}
+        self._items = {"load": 1, "plan": 1}  # what a stage handled; the others handle the outcomes
+        self._is_finished = False
         self._batch_seconds = 0.0
         self._tally = Tally()
         self._engine: Engine | None = None
         self._plan: Plan | None = None
         self._paths: dict[int, str] = {}
-        self._references: ReferenceLibrary | None = None
         self._worker: BatchWorker | None = None
 
     @property
@@ -75,6 +76,7 @@ class ArchiveRun:
         self.progress.say(f"looking through {self.settings.archive}")
         with self._timed("ingest"):
             found = ingest_archive(self.database, self.settings.archive, self.settings.output)
+        self._items["ingest"] = found.looked_at
         output_root, archive = path_to_text(self.settings.output), path_to_text(self.settings.archive)
         current = colorizations.current(self.database, output_root, archive)
         done = {item_id for item_id, row in current.items() if row.state == "done"}
@@ -96,20 +98,39 @@ class ArchiveRun:
         return self._plan
 
     def index_references(self) -> None:
-        """Bring the references into the database and the index; only what is new is embedded.
+        """Bring the references into the database and the index; only what is new is embedded. Starts the run.
 
         Raises:
             UsageError: there is no usable reference.
         """
         if not self.plan.pending:
             return
+        run_id = self.start()
         with self._timed("index"):
-            self._references = index_references(self.settings, self.database, self.engine, self.progress)
+            library, self._items["index"] = index_references(
+                self.settings, self.database, self.engine, self.progress, run_id
+            )
+        runs.set_index_version(self.database, run_id, library.index_version)
+        output = self.settings.output
+        self._worker = BatchWorker(
+            self.engine,
+            library,
+            self.settings.archive,
+            Destination(self.settings.archive, output, recorded_in(self.database, path_to_text(output))),
+            ThumbnailFolder(gallery_folder(output, run_id)),
+        )
 
     def start(self, flow_run_id: str | None = None) -> int:
-        """Record that the run has begun, and the outcomes that are known already. Returns the run's id."""
-        version = self._references.index_version if self._references else None
-        self.run_id = runs.start(self.database, run_record(self.settings, self.engine, version, flow_run_id))
+        """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
+
+        A second call only adds the flow run, which may begin later than the run.
+        """
+        if self.run_id is not None:
+            if flow_run_id is not None:
+                link_flow_run(self.database, self.run_id, flow_run_id)
+            return self.run_id
+        record = run_record(self.settings, self.engine, self._started_at, flow_run_id)
+        self.run_id = runs.start(self.database, record)
         runs.set_planned(
             self.database,
             self.run_id,
@@ -117,22 +138,9 @@ class ArchiveRun:
             skipped=self.plan.items - len(self.plan.pending) - len(self.plan.to_record),
         )
         if self.plan.to_record:
-            colorizations.record(self.database, self.run_id, list(self.plan.to_record))
+            self._record(self.plan.to_record)
         for outcome in self.plan.to_record:
             self._count(outcome)
-        if self._references is not None:
-            self._worker = BatchWorker(
-                self.engine,
-                self._references,
-                self.settings.archive,
-                Destination(
-                    self.settings.archive,
-                    self.settings.output,
-                    recorded_in(self.database, path_to_text(self.settings.output)),
-                ),
-                ThumbnailFolder(gallery_folder(self.settings.output, self.run_id)),
-            )
-        self.progress.begin(len(self.plan.pending), "photographs")
         return self.run_id
 
     def colorize_batch(self, number: int) -> dict[str, int]:
@@ -147,6 +155,7 @@ class ArchiveRun:
     @contextmanager
     def orchestrated(self) -> Iterator[None]:
         """Around all batches: what they take beyond their own work is the stage `orchestrate`."""
+        self.progress.begin(len(self.plan.pending), "photographs")
         start = time.monotonic()
         yield
         self._stages["orchestrate"] = time.monotonic() - start - self._batch_seconds
@@ -157,15 +166,26 @@ class ArchiveRun:
         summary = self.summary()
         state = _end_state(error, summary)
         message = str(error) if isinstance(error, Exception) else None
-        runs.record_timings(
-            self.database,
-            run_id,
-            [StageTiming(stage=name, seconds=seconds, items=summary.items) for name, seconds in self._stages.items()],
-        )
+        outcomes = self._tally.done + self._tally.failed + self._tally.skipped
+        timings = [
+            StageTiming(stage=name, seconds=seconds, items=self._items.get(name, outcomes))
+            for name, seconds in self._stages.items()
+        ]
+        runs.record_timings(self.database, run_id, timings)
         runs.finish(self.database, run_id, state, message)
-        run = runs.get(self.database, run_id)
-        gallery = write_gallery(_there(run), colorizations.of_run(self.database, run_id), self.settings.output)
-        return self.summary(gallery)
+        self._is_finished = True
+        return self.summary(show(self.database, run_id, self.settings.output, self.progress))
+
+    @contextmanager
+    def finished_on_error(self) -> Iterator[None]:
+        """Whatever error leaves the block, the run does not stay on record as running."""
+        try:
+            yield
+        except BaseException as error:
+            if self.run_id is not None and not self._is_finished:
+                with suppress(Exception):  # a full disk may refuse this too; the error that ended the run is to be told
+                    self.finish(error)
+            raise
 
     def summary(self, gallery: Path | None = None) -> RunSummary:
         """What the run came to so far."""
@@ -220,7 +240,27 @@ def open_run(settings: RunSettings, progress: Progress) -> Iterator[ArchiveRun]:
             swept = sweep_partial_files(settings.output)
             if crashed or swept:
                 progress.say(f"an earlier run was cut off; going on from there ({swept} half-written files removed)")
-            yield ArchiveRun(settings, database, progress)
+            if crashed:
+                _show_crashed(settings, database, progress)
+            run = ArchiveRun(settings, database, progress)
+            with run.finished_on_error():
+                yield run
+
+
+def _show_crashed(settings: RunSettings, database: Database, progress: Progress) -> None:
+    """The gallery of the run that was cut off, with the thumbnails that it left."""
+    run = runs.latest(database, path_to_text(settings.output))
+    if run is not None and run.state == "crashed":
+        show(database, run.id, settings.output, progress)
+
+
+def show(database: Database, run_id: int, output: Path, progress: Progress) -> Path | None:
+    """Write the gallery of a run that has ended; that it cannot be written is a note, since the copies are there."""
+    try:
+        return write_gallery(_there(runs.get(database, run_id)), colorizations.of_run(database, run_id), output)
+    except (OSError, StorageError, DatabaseError) as error:
+        progress.say(f"note: the gallery of run {run_id} could not be written ({error}); `report {run_id}` makes it")
+        return None
 
 
 def run_archive(settings: RunSettings, progress: Progress) -> RunSummary:
@@ -240,16 +280,12 @@ def execute(
     Args:
         colorize_batch: does a batch by its number, in place of the run's own method (Prefect's task).
     """
-    run.start(flow_run_id)
-    try:
+    with run.finished_on_error():
+        run.start(flow_run_id)
         with run.orchestrated():
             for number in range(len(run.batches)):
                 (colorize_batch or run.colorize_batch)(number)
-    except BaseException as error:
-        with suppress(Exception):  # a full disk may refuse this too; the error that ended the run is the one to tell
-            run.finish(error)
-        raise
-    return run.finish()
+        return run.finish()
 
 
 def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
@@ -268,13 +304,13 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
             output_is_there=partial(output_is_there, settings.output),
         )
     progress.say(describe_plan(plan, found))
-    failures = [FailedItem(item.path, item.stage, item.message) for item in plan.standing]
+    failures = [FailedItem(item.path, item.stage, item.message) for item in (*plan.standing, *plan.refused)]
     return RunSummary(
         items=plan.items,
         left_out=plan.skipped,
         finished_before=plan.finished,
         pending=len(plan.pending),
-        failures=tuple(failures),
+        failures=tuple(sorted(failures, key=lambda failure: failure.path)),
         dry_run=True,
     )
 
@@ -300,7 +336,7 @@ def request_of(settings: RunSettings, engine: Engine) -> Request:
 
 def describe_plan(plan: Plan, found: Ingest) -> str:
     """The plan in one line."""
-    failing = len(plan.standing) + sum(outcome.state == "failed" for outcome in plan.to_record)
+    failing = len(plan.standing) + len(plan.refused)
     own = f", {found.own} of the output folder met through a link" if found.own else ""
     return (
         f"{plan.items} items found ({found.hashed} new or changed, {found.ignored} other files{own}): "

@@ -33,7 +33,7 @@ class PendingItem:
 
 @dataclass(frozen=True, slots=True)
 class StandingFailure:
-    """An item that stands failed from an earlier run and is not tried again."""
+    """An item that fails without being tried: it failed in an earlier run, or there is no use in trying."""
 
     path: str
     stage: str
@@ -45,12 +45,14 @@ class Plan:
     """What is to be done.
 
     `to_record` are outcomes that are known before any picture is decoded (damaged, clashing or left out) and not yet
-    in the database. `standing` failed earlier and still does; `finished` counts what is done already.
+    in the database, `refused` those of them that failed. `standing` failed earlier and still does; `finished` counts
+    what is done already.
     """
 
     items: int
     pending: tuple[PendingItem, ...]
     to_record: tuple[ItemOutcome, ...]
+    refused: tuple[StandingFailure, ...]
     standing: tuple[StandingFailure, ...]
     finished: int
     skipped: int
@@ -101,6 +103,7 @@ def make_plan(
     conflicts = find_conflicts((item.path for item in colorizable), request.output_format)
     pending: list[PendingItem] = []
     to_record: list[ItemOutcome] = []
+    refused: list[StandingFailure] = []
     standing: list[StandingFailure] = []
     finished = skipped = 0
     for item in found:
@@ -110,6 +113,8 @@ def make_plan(
             skipped += known.state == "skipped"
             if earlier is None or not _says_the_same(earlier, known):
                 to_record.append(known)
+                if known.state == "failed":
+                    refused.append(StandingFailure(item.path, known.stage or "", known.message or ""))
             elif known.state == "failed":
                 standing.append(_standing(item, earlier))
             continue
@@ -123,7 +128,7 @@ def make_plan(
                 finished += 1
                 continue
         pending.append(_pending(item, key, request.output_format))
-    return Plan(len(found), tuple(pending), tuple(to_record), tuple(standing), finished, skipped)
+    return Plan(len(found), tuple(pending), tuple(to_record), tuple(refused), tuple(standing), finished, skipped)
 
 
 def _known_outcome(item: IngestedItem, conflicts: Mapping[str, str]) -> ItemOutcome | None:

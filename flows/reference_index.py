@@ -17,12 +17,13 @@ _FAILURES_SHOWN = 10
 
 
 def index_references(
-    settings: RunSettings, database: Database, engine: Engine, progress: Progress
-) -> "ReferenceLibrary":
+    settings: RunSettings, database: Database, engine: Engine, progress: Progress, run_id: int
+) -> tuple["ReferenceLibrary", int]:
     """Bring the references into the database; only new or changed pictures are embedded.
 
     The references folder holds pictures, or is a library (`archive-colorizer references`) whose vectors are taken over.
-    Broken references are recorded by the library and named, and do not stop the run.
+    Broken references are recorded as found by this run and named, and do not stop it. Returns also how many references
+    were handled.
 
     Raises:
         UsageError: not one reference can be used.
@@ -31,7 +32,7 @@ def index_references(
 
     progress.say(f"looking through the references {settings.references}")
     library = ReferenceLibrary(
-        database, settings.output / INDEX_FOLDER, engine.embedder, library_root=settings.references
+        database, settings.output / INDEX_FOLDER, engine.embedder, library_root=settings.references, run_id=run_id
     )
     if library.is_library(settings.references):
         report = library.import_from(settings.references)
@@ -43,7 +44,7 @@ def index_references(
         progress.say(f"... and {len(report.failed) - _FAILURES_SHOWN} more references left out")
     if len(library) == 0:
         raise UsageError(f"no usable reference in {settings.references}; put colour photographs there")
-    return library
+    return library, report.added + report.unchanged + report.left_out + len(report.failed)
 
 
 def counted(progress: Progress, unit: str) -> Callable[[int, int], None]:

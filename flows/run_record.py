@@ -5,9 +5,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
 from flows.engine import Engine
 from flows.settings import RunSettings
 from flows.version import code_version
+from storage.database import Database
+from storage.database.models import Run
 from storage.database.records import RunRecord
 from storage.images import DerivativeProvenance
 from storage.paths import path_to_text
@@ -20,8 +25,8 @@ AI_SYSTEM = "SSCN exemplar-based colorization"
 _LIBRARIES = ("torch", "numpy", "faiss-cpu", "pillow", "tifffile", "imagecodecs", "prefect", "sqlalchemy")
 
 
-def run_record(settings: RunSettings, engine: Engine, index_version: str | None, flow_run_id: str | None) -> RunRecord:
-    """The run's row at its start."""
+def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow_run_id: str | None) -> RunRecord:
+    """The run's row at its start. The version of the reference index follows when the references are indexed."""
     return RunRecord(
         archive=path_to_text(settings.archive),
         output_root=path_to_text(settings.output),
@@ -30,7 +35,7 @@ def run_record(settings: RunSettings, engine: Engine, index_version: str | None,
         weights_sha256=engine.colorizer.weights_sha256,
         device=engine.colorizer.device,
         precision=engine.colorizer.precision,
-        index_version=index_version,
+        started_at=started_at,
         flow_run_id=flow_run_id,
         parameters={
             **engine.colorizer.parameters,
@@ -40,6 +45,16 @@ def run_record(settings: RunSettings, engine: Engine, index_version: str | None,
         },
         library_versions=library_versions(),
     )
+
+
+def link_flow_run(database: Database, run_id: int, flow_run_id: str) -> None:
+    """Record which Prefect flow run does a run that has begun already."""
+    statement = sa.update(Run).where(Run.id == run_id).values(flow_run_id=flow_run_id)
+
+    def work(session: Session) -> None:
+        session.execute(statement)
+
+    database.run_write(work)
 
 
 def library_versions() -> dict[str, str]:

@@ -3,18 +3,20 @@
 import re
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from flows.archive_run import execute, open_run, request_of, run_archive
+from flows.archive_run import dry_run, execute, open_run, request_of, run_archive
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.progress import SilentProgress
 from flows.settings import run_settings
 from sscn.colour import luminance
+from storage.database import DatabaseError, audit, colorizations, runs
 from storage.fixity import PARTIAL_SUFFIX
 from storage.images import read_master
 from tests.flows.awkward import BAD, GOOD, make_awkward_archive
@@ -185,6 +187,80 @@ def test_failed_items_are_tried_again_only_when_asked(tmp_path: Path, archive: P
         assert run.summary().exit_code == 2
     with open_run(run_settings({**given, "retry_failed": True}), SilentProgress()) as run:
         assert [item.path for item in run.prepare().pending] == ["cut.jpg"]
+
+
+def test_the_run_is_on_record_before_its_references(tmp_path: Path, archive: Path, references: Path) -> None:
+    settings = run_settings({"archive": archive, "references": references, "output": tmp_path / "out", "size": 64})
+    before = datetime.now(UTC)
+    with open_run(settings, SilentProgress()) as run:
+        prepared = run.prepare()
+        after_prepare = datetime.now(UTC)
+        assert prepared.has_work
+        run.index_references()
+        summary = execute(run, flow_run_id="flow-7")
+        assert summary.run_id == 1
+        recorded = runs.get(run.database, 1)
+        assert recorded is not None
+        assert before <= recorded.started_at < after_prepare
+        assert recorded.seconds is not None
+        assert abs(recorded.seconds - summary.seconds) < 1
+        assert recorded.flow_run_id == "flow-7"
+        assert recorded.index_version
+        failures = audit.rows(run.database, "audit_failure", 1)
+        assert ["broken.jpg" in str(row["path"]) for row in failures] == [True]
+        items = {row["stage"]: row["items"] for row in audit.rows(run.database, "audit_runtime", 1)}
+    stages = ("ingest", "load", "plan", "index", "record", "orchestrate")
+    assert [items[stage] for stage in stages] == [3, 1, 1, 4, 3, 3]
+
+
+def test_a_run_that_cannot_begin_does_not_stay_running(
+    tmp_path: Path, archive: Path, references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (archive / "empty.jpg").touch()
+    settings = run_settings({"archive": archive, "references": references, "output": tmp_path / "out", "size": 64})
+
+    def refuse(*arguments: object) -> None:
+        raise DatabaseError("the database is away")
+
+    monkeypatch.setattr(colorizations, "record", refuse)
+    with pytest.raises(DatabaseError, match="away"):
+        run_archive(settings, SilentProgress())
+    assert rows(tmp_path / "out", "SELECT state FROM run") == [("failed",)]
+
+
+def test_a_gallery_that_cannot_be_written_is_a_note(
+    tmp_path: Path, archive: Path, references: Path, command: CommandLine
+) -> None:
+    (tmp_path / "out" / "gallery" / "run-1" / "index.html" / "in the way").mkdir(parents=True)
+    answer = command(
+        "run", archive, "--references", references, "--output", tmp_path / "out", "--size", 64, "--no-prefect"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "the gallery of run 1 could not be written" in answer.stderr
+    assert rows(tmp_path / "out", "SELECT state FROM run") == [("completed",)]
+
+
+def test_the_gallery_of_a_run_that_was_cut_off(tmp_path: Path, archive: Path, references: Path) -> None:
+    settings = run_settings({"archive": archive, "references": references, "output": tmp_path / "out", "size": 64})
+    run_archive(settings, SilentProgress())
+    page = tmp_path / "out" / "gallery" / "run-1" / "index.html"
+    page.unlink()
+    with sqlite3.connect(tmp_path / "out" / "provenance.db") as database:
+        database.execute("UPDATE run SET state = 'running', ended_at = NULL, seconds = NULL")
+    with open_run(settings, SilentProgress()):
+        assert "crashed" in page.read_text()
+        assert "thumbnails/" in page.read_text()
+
+
+def test_a_dry_run_answers_as_the_run_would(tmp_path: Path, archive: Path, references: Path) -> None:
+    (archive / "empty.jpg").touch()
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    dry = dry_run(run_settings(given), SilentProgress())
+    real = run_archive(run_settings(given), SilentProgress())
+    assert [item.path for item in dry.failures] == ["empty.jpg"]
+    assert (dry.failures, dry.exit_code) == (real.failures, real.exit_code)
+    again = dry_run(run_settings(given), SilentProgress())
+    assert (again.failures, again.exit_code, again.pending) == (real.failures, real.exit_code, 0)
 
 
 def test_dry_run_changes_nothing(tmp_path: Path, archive: Path, references: Path, command: CommandLine) -> None:
