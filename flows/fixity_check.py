@@ -44,11 +44,14 @@ def check_outputs(records: Sequence[OutputRecord], progress: Progress) -> tuple[
     expected = sorted({one for record in records for one in _expected(record)}, key=lambda one: (one.path, one.what))
     progress.begin(len(expected), "files")
     findings = []
-    with ThreadPoolExecutor(THREADS) as pool:
+    pool = ThreadPoolExecutor(THREADS)
+    try:
         for finding in pool.map(_check, expected):
             progress.advance(failed=finding is not None)
             if finding is not None:
                 findings.append(finding)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the files in hand, not for all the others
     return findings, len(expected)
 
 
