@@ -14,11 +14,12 @@ from typing import TypeVar
 from flows.batch import BatchWorker
 from flows.destination import Destination, recorded_in
 from flows.engine import Engine
+from flows.errors import UsageError
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
 from flows.planning import PendingItem, Plan, Request, cut_into_batches, make_plan
 from flows.progress import Progress
-from flows.reference_index import index_references
+from flows.reference_index import INDEX_FOLDER, index_references
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder
 from flows.run_record import link_flow_run, run_record
@@ -229,9 +230,13 @@ def open_run(settings: RunSettings, progress: Progress) -> Iterator[ArchiveRun]:
     """Lock the output folder, open its database, and clear up after a run that was killed.
 
     Raises:
+        UsageError: the folder for galleries or index is a link to elsewhere.
         EnvironmentProblem: another run holds the folder.
         DatabaseError: the database cannot be used.
     """
+    for folder in (gallery_folder(settings.output, 0).parent, settings.output / INDEX_FOLDER):
+        if not folder.resolve().is_relative_to(settings.output):
+            raise UsageError(f"{folder} is a link that leads out of the output folder; remove the link")
     with locked(settings.output) as held:
         if not held:
             progress.say("note: this file system knows no locks on folders; start no second run into the same output")

@@ -104,3 +104,12 @@ def test_a_link_in_the_output_leads_nowhere_else(archive: Path, references: Path
     assert not list((tmp_path / "elsewhere").iterdir())
     assert [failure.path for failure in summary.failures] == ["album/portrait.jpg"]
     assert "remove the link" in summary.failures[0].message
+
+
+def test_the_gallery_is_not_written_into_the_archive(archive: Path, references: Path, tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "gallery").symlink_to(archive)
+    before = tree_digests(archive)
+    with pytest.raises(UsageError, match="remove the link"):
+        run(archive, references, tmp_path / "output")
+    assert tree_digests(archive) == before
