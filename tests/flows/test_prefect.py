@@ -71,6 +71,7 @@ def serving(
     yield process
     process.kill()
     process.communicate()
+    Path(environment["PREFECT_HOME"], "archive-colorizer-server.url").unlink(missing_ok=True)  # for the next test
 
 
 def api(url: str, path: str, body: dict[str, object]) -> list[dict[str, object]]:
