@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.batch import BatchWorker
-from flows.destination import Destination, recorded_in
+from flows.destination import Destination
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.ingest import Ingest, ingest_archive
@@ -22,7 +22,7 @@ from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder
-from flows.run_record import link_flow_run, run_record
+from flows.run_record import run_record
 from flows.settings import RunSettings, sqlite_path
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
@@ -117,7 +117,9 @@ class ArchiveRun:
             self.engine,
             library,
             self.settings.archive,
-            Destination(self.settings.archive, output, recorded_in(self.database, path_to_text(output))),
+            Destination(
+                self.settings.archive, output, partial(colorizations.is_output, self.database, path_to_text(output))
+            ),
             ThumbnailFolder(gallery_folder(output, run_id)),
         )
 
@@ -128,7 +130,7 @@ class ArchiveRun:
         """
         if self.run_id is not None:
             if flow_run_id is not None:
-                link_flow_run(self.database, self.run_id, flow_run_id)
+                runs.set_flow_run_id(self.database, self.run_id, flow_run_id)
             return self.run_id
         record = run_record(self.settings, self.engine, self._started_at, flow_run_id)
         self.run_id = runs.start(self.database, record)

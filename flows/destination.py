@@ -5,12 +5,8 @@ from collections.abc import Callable
 from os.path import lexists
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from flows.failures import ItemFailure
 from flows.run_record import SOFTWARE
-from storage.database import Database
-from storage.database.models import Colorization
 from storage.paths import text_to_path
 
 # the event that `storage.images` appends to the XMP history of every copy; XMP is stored as plain bytes
@@ -31,24 +27,12 @@ def carries_our_mark(path: Path) -> bool:
         return False
 
 
-def recorded_in(database: Database, output_root: str) -> IsRecorded:
-    """Tells whether an output path was ever recorded for a copy in this output folder, superseded or not."""
-
-    def is_recorded(output_path: str) -> bool:
-        query = sa.select(
-            sa.exists().where(Colorization.output_root == output_root, Colorization.output_path == output_path)
-        )
-        return bool(database.run_read(lambda session: session.scalar(query)))
-
-    return is_recorded
-
-
 class Destination:
     """The output folder of one run, asked before each copy.
 
     Args:
         archive, output: absolute folders.
-        is_recorded: see `recorded_in`.
+        is_recorded: whether an output path was ever recorded for a copy in this output folder, superseded or not.
     """
 
     def __init__(self, archive: Path, output: Path, is_recorded: IsRecorded) -> None:

@@ -65,6 +65,8 @@ def describe_failure(error: Exception, stage: str, path: str) -> Failure:
 def end_if_surroundings(error: Exception, path: str, *, writing: bool = False) -> None:
     """Raise `EnvironmentProblem` if the error says that a disk or share is full or gone; `path` is for its message."""
     cause = _operating_system_cause(error)
+    if cause is not None and cause.errno == errno.EIO and not writing:
+        return  # one bad sector under one master: the others may be whole, and this one is tried again next time
     if cause is not None and cause.errno in _SURROUNDINGS:
         what = "the copy cannot be written" if writing else "cannot be read"
         raise EnvironmentProblem(f"{path}: {what}: {_SURROUNDINGS[cause.errno]} and run again") from error

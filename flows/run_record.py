@@ -5,14 +5,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
-
 from flows.engine import Engine
 from flows.settings import RunSettings
 from flows.version import code_version
-from storage.database import Database
-from storage.database.models import Run
 from storage.database.records import RunRecord
 from storage.images import DerivativeProvenance
 from storage.paths import path_to_text
@@ -45,16 +40,6 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
         },
         library_versions=library_versions(),
     )
-
-
-def link_flow_run(database: Database, run_id: int, flow_run_id: str) -> None:
-    """Record which Prefect flow run does a run that has begun already."""
-    statement = sa.update(Run).where(Run.id == run_id).values(flow_run_id=flow_run_id)
-
-    def work(session: Session) -> None:
-        session.execute(statement)
-
-    database.run_write(work)
 
 
 def library_versions() -> dict[str, str]:

@@ -56,6 +56,14 @@ def record(db: Database, run_id: int, outcomes: Sequence[ItemOutcome]) -> None:
         db.run_write(work)
 
 
+def is_output(db: Database, output_root: str, output_path: str) -> bool:
+    """Whether this path was ever recorded for a copy in this output folder, superseded or not."""
+    query = sa.select(
+        sa.exists().where(Colorization.output_root == output_root, Colorization.output_path == output_path)
+    )
+    return bool(db.run_read(lambda session: session.scalar(query)))
+
+
 def current(db: Database, output_root: str, archive: str) -> dict[int, CurrentColorization]:
     """By item id: what counts in this output folder for the items of this archive, the basis of planning."""
     query = (

@@ -44,6 +44,11 @@ def start(db: Database, record: RunRecord) -> int:
     return db.run_write(work)
 
 
+def set_flow_run_id(db: Database, run_id: int, flow_run_id: str) -> None:
+    """Record which Prefect flow run does a run that has begun already."""
+    _update(db, run_id, flow_run_id=flow_run_id)
+
+
 def set_planned(db: Database, run_id: int, *, items: int, skipped: int) -> None:
     """Record how many items the run found, and how many need nothing and get no outcome of their own.
 

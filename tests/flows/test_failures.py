@@ -24,13 +24,21 @@ def test_a_disk_that_takes_nothing_more_ends_the_run(number: int) -> None:
         describe_failure(OSError(number, "no"), "write", "a.jpg")
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENOSPC])
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.ENOTCONN, errno.ENOSPC])
 @pytest.mark.parametrize("stage", ["read", "reference"])
 def test_a_share_that_is_gone_ends_the_run(number: int, stage: str) -> None:
     hidden = UnreadableImage("a.jpg could not be read to its end", "unreadable")
     hidden.__cause__ = OSError(number, "no")
     with pytest.raises(EnvironmentProblem, match=r"a\.jpg: cannot be read: .* and run again"):
         describe_failure(hidden, stage, "a.jpg")
+
+
+def test_a_bad_sector_under_one_master_is_that_items_failure() -> None:
+    hidden = UnreadableImage("a.jpg could not be read to its end", "unreadable")
+    hidden.__cause__ = OSError(errno.EIO, "Input/output error")
+    assert describe_failure(hidden, "read", "a.jpg").error_type == "unreadable"
+    with pytest.raises(EnvironmentProblem, match="the disk does not answer"):
+        describe_failure(OSError(errno.EIO, "Input/output error"), "write", "a.jpg")
 
 
 def test_the_database_is_never_an_items_fault() -> None:

@@ -97,12 +97,12 @@ def test_our_own_copies_are_no_masters(archive: Path, database: Database, tmp_pa
     assert (found.own, found.looked_at) == (2, 6)
 
 
-def test_a_disk_that_does_not_answer_ends_the_ingest(
+def test_a_share_that_is_gone_ends_the_ingest(
     archive: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: Path) -> str:
-        raise OSError(errno.EIO, "Input/output error")
+        raise OSError(errno.ESTALE, "Stale file handle")
 
     monkeypatch.setattr("flows.ingest.sha256_file", fail)
-    with pytest.raises(EnvironmentProblem, match=r"portrait\.jpg: cannot be read: the disk does not answer"):
+    with pytest.raises(EnvironmentProblem, match=r"portrait\.jpg: cannot be read: the network share is gone"):
         ingest_archive(database, archive)
