@@ -1,8 +1,8 @@
 """Attention from every target position to positions of the reference: dense, or sparse by routing.
 
 Sparse (ours, in place of the paper's fixed 256 + 256 keys): the reference's keys are clustered once; a target
-position attends exactly to the members of its few nearest clusters.
-Nothing is random and nothing depends on the order of the targets, so the same pixels come out every run.
+position attends exactly to the members of its few nearest clusters. Nothing is random, and nothing depends on the order
+of the targets.
 """
 
 from dataclasses import dataclass
@@ -109,10 +109,10 @@ def attend_routed(
         torch.split(weighted, list(clusters.sizes)),
         strict=True,
     )
-    for pairs, cluster_keys_, cluster_values in parts:
-        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(cluster_keys_))):
-            similarity = queries[group] @ cluster_keys_.T
+    for pairs, own_keys, own_values in parts:
+        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(own_keys))):
+            similarity = queries[group] @ own_keys.T
             best[group] = torch.maximum(best[group], similarity.amax(dim=1))
             weights = similarity.sub_(1).div_(temperature).clamp_min_(_SMALLEST_EXPONENT).exp_()
-            sums[group] += weights @ cluster_values
+            sums[group] += weights @ own_values
     return Attended(sums[:, :-1] / sums[:, -1:], best)

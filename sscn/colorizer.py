@@ -18,7 +18,7 @@ from sscn import colour
 from sscn.efficientnet import load_efficientnet
 from sscn.errors import SscnError
 from sscn.guided_filter import apply_model, guided_model
-from sscn.network import SSCN, Attention, Colors, EncodedReference
+from sscn.network import SSCN, Attention, EncodedReference, PredictedChroma
 from sscn.pictures import Picture, as_picture
 from sscn.presets import Preset, preset
 from sscn.weights import weights_sha256
@@ -135,11 +135,11 @@ class Colorizer:
         y = colour.relative_luminance(self._reduced(picture))
         luminance = self._at_working_size(colour.lightness(y)[None], picture)
         with _exact():
-            colors = self._network(luminance.to(self._device), reference)
-        colors = Colors(colors.ab.cpu(), colors.confidence.cpu())
+            predicted = self._network(luminance.to(self._device), reference)
+        predicted = PredictedChroma(predicted.ab.cpu(), predicted.confidence.cpu())
         networked = time.perf_counter()
-        rgb = self._finish(picture, luminance, colors)
-        confidence = _resize(colors.confidence, (picture.shape[0], picture.shape[1]))[0, 0].numpy()
+        rgb = self._finish(picture, luminance, predicted)
+        confidence = _resize(predicted.confidence, (picture.shape[0], picture.shape[1]))[0, 0].numpy()
         seconds = {"network": networked - started, "chroma": time.perf_counter() - networked}
         return ColorizationResult(rgb, confidence, MappingProxyType(seconds))
 
@@ -160,7 +160,7 @@ class Colorizer:
         small = (max(MINIMUM_SIZE, round(height * scale)), max(MINIMUM_SIZE, round(width * scale)))
         return _resize(maps, small)
 
-    def _finish(self, picture: Picture, luminance: Tensor, colors: Colors) -> Picture:
+    def _finish(self, picture: Picture, luminance: Tensor, predicted: PredictedChroma) -> Picture:
         """Bring chroma to full size along the edges of the full-size luminance and join it with that luminance.
 
         Works in bands of rows, so that memory beyond the picture itself does not grow with it.
@@ -168,17 +168,17 @@ class Colorizer:
         Args:
             picture: the target.
             luminance: L* at working size, (1, 1, h, w).
-            colors: the network's answer at working size.
+            predicted: the network's answer at working size.
         """
         height, width = picture.shape[:2]
         knobs = self._network.preset
         full_size = luminance.shape[-2:] == (height, width)
-        model = guided_model(luminance / 100, colors.ab, knobs.edge_radius, knobs.edge_epsilon)
+        model = guided_model(luminance / 100, predicted.ab, knobs.edge_radius, knobs.edge_epsilon)
         rgb: Picture = np.empty((height, width, 3), picture.dtype)
         for top, bottom in colour.band_rows(height, width):
             band = colour.relative_luminance(colour.to_linear(picture[top:bottom]))
             if full_size:  # the network has already followed these edges
-                ab = colors.ab[0, :, top:bottom]
+                ab = predicted.ab[0, :, top:bottom]
             else:
                 ab = apply_model(
                     _enlarge_rows(model, (height, width), top, bottom), colour.lightness(band)[None] / 100

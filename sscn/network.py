@@ -40,7 +40,7 @@ class EncodedReference:
     """(K', 3): L*, a*, b*."""
 
 
-class Colors(NamedTuple):
+class PredictedChroma(NamedTuple):
     """What the network says about one target, at the size it worked at."""
 
     ab: Tensor
@@ -112,9 +112,12 @@ class Fusion(nn.Module):
     def forward(self, fine: Tensor, style: Tensor, confidence: Tensor, guide: Tensor) -> Tensor:
         """Chroma of both stages (1, 2, h, w), confidence and guide (1, 1, h, w) -> chroma (1, 2, h, w)."""
         strength = self.style_strength * (confidence / self.plausible).clamp(max=1)
+        # what neither stage is sure of: the match as far as it is trusted, the style for the rest
         mixed = confidence * fine + (1 - confidence) * strength * style
         radius = max(2, round(max(guide.shape[-2:]) * self.calm_extent))
+        # 0.05: where nothing around is trusted, all of it counts alike
         model = guided_model(guide, mixed, radius, self.calm_epsilon, weight=confidence + 0.05)
+        # the power keeps middling confidence, where matches are wrong more often than right, on the calm side
         trust = (confidence / self.trusted).clamp(max=1) ** 1.5
         return trust * fine + (1 - trust) * apply_model(model, guide)
 
@@ -145,7 +148,7 @@ class SSCN(nn.Module):
             coarse_values=tokens(F.adaptive_avg_pool2d(lab, features.coarse.shape[-2:])),
         )
 
-    def forward(self, luminance: Tensor, reference: EncodedReference) -> Colors:
+    def forward(self, luminance: Tensor, reference: EncodedReference) -> PredictedChroma:
         """Chroma for a target.
 
         Args:
@@ -163,7 +166,7 @@ class SSCN(nn.Module):
         )
         guide = luminance / 100
         model = guided_model(guide, full[:, :2], self.preset.edge_radius, self.preset.edge_epsilon)
-        return Colors(ab=apply_model(model, guide), confidence=full[:, 2:].clamp(0, 1))
+        return PredictedChroma(ab=apply_model(model, guide), confidence=full[:, 2:].clamp(0, 1))
 
 
 def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
