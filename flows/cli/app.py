@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import audit, benchmark, colorize, database, demo, references, report, run, serve, verify
+from flows.cli import audit, benchmark, colorize, database, demo, evaluate, references, report, run, serve, verify
 from flows.version import code_version
 
 app = typer.Typer(
@@ -45,4 +45,5 @@ app.add_typer(database.app, name="database")
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.add_typer(benchmark.app, name="benchmark")
+app.command("evaluate")(evaluate.evaluate)
 app.command("serve")(serve.serve)

@@ -3,7 +3,8 @@
 import pytest
 
 from flows.benchmark.archive import ORCHESTRATION, measure_archive
-from flows.benchmark.first_frame import measure_first_frame, psnr
+from flows.benchmark.first_frame import measure_first_frame
+from sscn.evaluation.metrics import psnr
 
 LEAST_PSNR = {"carphone_pristine": 38.6, "bikes": 36.0, "bigbuckbunny": 31.6}
 """dB; the plain dense warp reached 38.8, 36.0 and 31.7, grey 26.8, 30.6 and 16.4."""

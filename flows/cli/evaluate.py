@@ -1,0 +1,103 @@
+"""`archive-colorizer evaluate`: how good the network's colours are, beside simpler methods."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+COLUMNS = (
+    "kind",
+    "method",
+    "pictures",
+    "psnr",
+    "ssim",
+    "ciede2000",
+    "intersection",
+    "colourfulness",
+    "bleed",
+    "blotches",
+    "cdc",
+    "flicker",
+)
+
+
+def evaluate(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            envvar="ARCHIVE_COLORIZER_EVALUATION_DATA",
+            help="Folder of held-out colour photographs (default: film only).",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            envvar="ARCHIVE_COLORIZER_WEIGHTS",
+            help="Learned weights in place of the shipped ones.",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option("--compare", metavar="FILE", help="Further weights to set beside them (may be repeated)."),
+    ] = None,
+    size: Annotated[
+        int,
+        typer.Option(
+            "--size",
+            metavar="N",
+            min=64,
+            max=4096,
+            envvar="ARCHIVE_COLORIZER_SIZE",
+            help="Long side in pixels at which the network works.",
+        ),
+    ] = 512,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            envvar="ARCHIVE_COLORIZER_EVALUATION_LIMIT",
+            help="Only so many photographs, evenly spread (default: all).",
+        ),
+    ] = None,
+    rows: Annotated[
+        str, typer.Option("--rows", metavar="NAMES", help="What to compare, with commas between.")
+    ] = "grey,histogram,warp,sparse,dense",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="JSON file for all figures, case by case.")
+    ] = None,
+    sheets: Annotated[
+        Path | None, typer.Option("--sheets", metavar="DIR", help="Folder for contact sheets of the results.")
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="DEVICE", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N."
+        ),
+    ] = "auto",
+) -> None:
+    """Measure the colours against the truth: film after its first frame; photographs after their other half, a warped
+    copy, one in another light, one of the same kind, and an unrelated one."""
+    from flows.evaluation import EvaluationSettings, evaluate_network
+    from flows.listing import ListingFormat, print_rows
+    from flows.progress import shown
+
+    settings = EvaluationSettings(
+        data=data,
+        weights=weights,
+        compare=tuple(compare or ()),
+        size=size,
+        limit=limit,
+        rows=tuple(filter(None, (row.strip() for row in rows.split(",")))),
+        output=output,
+        sheets=sheets,
+        device=device,
+    )
+    with shown() as progress:
+        found = evaluate_network(settings, progress)
+    print_rows(found, COLUMNS, ListingFormat.TABLE)
