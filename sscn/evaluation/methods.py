@@ -26,6 +26,18 @@ class Method:
     parameters: dict[str, str | int | float] | None = None
 
 
+def chosen_rows(names: Sequence[str]) -> list[Row]:
+    """The named ones out of ``ROWS``, in that order.
+
+    Raises:
+        SscnError: one is unknown, or none is named.
+    """
+    unknown = [name for name in names if name not in ROWS]
+    if unknown or not names:
+        raise SscnError(f"there is no row called {', '.join(unknown) or 'nothing'}; choose among {', '.join(ROWS)}")
+    return [row for row in ROWS if row in names]
+
+
 def make_methods(
     rows: Sequence[str],
     *,
@@ -37,7 +49,7 @@ def make_methods(
     """Load what the rows need.
 
     Args:
-        rows: names out of ``ROWS``.
+        rows: as ``chosen_rows`` takes them.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         size: long side, in pixels, at which the network and the warp work.
         weights: learned weights in place of the shipped ones.
@@ -46,13 +58,8 @@ def make_methods(
     Raises:
         SscnError: a row is unknown, or weights are missing or damaged.
     """
-    unknown = [row for row in rows if row not in ROWS]
-    if unknown or not rows:
-        raise SscnError(f"there is no row called {', '.join(unknown) or 'nothing'}; choose among {', '.join(ROWS)}")
     methods = []
-    for row in ROWS:
-        if row not in rows:
-            continue
+    for row in chosen_rows(rows):
         if row == "grey":
             methods.append(Method(row, lambda _: grey))
         elif row == "histogram":

@@ -46,6 +46,7 @@ COMMANDS = [
     "verify",
     "report",
     "benchmark",
+    "evaluate",
     "serve",
 ]
 
