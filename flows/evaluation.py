@@ -15,6 +15,7 @@ from storage.paths import path_to_text
 
 if TYPE_CHECKING:
     from sscn.evaluation import Evaluation, Method, PhotographSet
+    from sscn.evaluation.comparison import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,14 @@ def evaluate_network(settings: EvaluationSettings, progress: Progress) -> list[d
     if settings.data is not None:
         progress.say(f"looking at the photographs in {path_to_text(settings.data)}")
         photographs = PhotographSet.open(settings.data)
+        if photographs.unused:
+            progress.say(f"not used: {len(photographs.unused)} file(s), for instance {photographs.unused[0]}")
     shown = [method.name for method in methods if method.name.split()[0] in ("warp", "sparse")]
     sheets = ContactSheets(shown)
 
-    def finished(case: object) -> None:
+    def finished(case: "Finished") -> None:
         if settings.sheets is not None:
-            sheets.add(case)  # type: ignore[arg-type]
+            sheets.add(case)
         progress.advance()
 
     try:

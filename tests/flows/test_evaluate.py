@@ -20,13 +20,16 @@ def held_out(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("chelsea.png", "coffee.png"):
         picture(name, 128).save(folder / name)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     return folder
 
 
 def test_table_json_and_sheets(
     held_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(film, "CLIPS", ("bikes",))  # one clip says as much here as three
+    monkeypatch.setattr(film, "CLIPS", ("bikes",))  # a few frames say as much here as all
+    monkeypatch.setattr(film, "LATER_FRAMES", (5, 20))
+    monkeypatch.setattr(film, "RUN", tuple(range(20, 25)))
     output, sheets = tmp_path / "figures.json", tmp_path / "sheets"
     line = ["evaluate", "--data", held_out, "--limit", 1, "--size", 64, "--device", "cpu", "--rows", "grey, sparse"]
     assert run_command([*map(str, line), "--output", str(output), "--sheets", str(sheets)]) == 0
@@ -34,13 +37,14 @@ def test_table_json_and_sheets(
     printed = capsys.readouterr()
     rows = [line.split() for line in printed.out.splitlines()]
     assert ["kind", "method", "pictures", "psnr", "ssim", "ciede2000"] in [row[:6] for row in rows]
-    assert ["film", "sparse", "4"] in [row[:3] for row in rows]
-    assert "22/22 pictures" in printed.err
+    assert ["film", "sparse", "2"] in [row[:3] for row in rows]
+    assert "13/13 pictures" in printed.err
+    assert "not used: 1 file(s), for instance broken.jpg: it cannot be read as a picture" in printed.err
 
     document = json.loads(output.read_text())
     assert [method["name"] for method in document["methods"]] == ["grey", "sparse"]
     assert len(document["methods"][1]["weights_sha256"]) == 64
-    assert document["photographs"] == 2
+    assert (document["photographs"], len(document["unused"])) == (2, 1)
     means = {(mean["kind"], mean["method"]): mean for mean in document["means"]}
     assert means["film", "sparse"]["psnr"] > means["film", "grey"]["psnr"]
     warped = [case for case in document["cases"] if (case["kind"], case["method"]) == ("warped", "sparse")]
