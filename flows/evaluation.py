@@ -97,6 +97,14 @@ def _check(settings: EvaluationSettings) -> None:
     for path in filter(None, (settings.weights, *settings.compare)):
         if not path.is_file():
             raise UsageError(f"there is no file {path_to_text(path)}; name a file with the network's learned weights")
+    # found out now rather than after the work
+    if settings.output is not None and settings.output.is_dir():
+        raise UsageError(f"{path_to_text(settings.output)} is a folder; --output names a JSON file")
+    if settings.sheets is not None and settings.sheets.exists() and not settings.sheets.is_dir():
+        raise UsageError(f"{path_to_text(settings.sheets)} is a file; --sheets names a folder")
+    for path in filter(None, (settings.output, settings.sheets)):
+        if settings.data is not None and path.resolve().is_relative_to(settings.data.resolve()):
+            raise UsageError(f"{path_to_text(path)} lies among the photographs of --data; choose another place for it")
 
 
 def _rows(evaluation: "Evaluation", *, by_variant: bool = False) -> list[dict[str, object]]:

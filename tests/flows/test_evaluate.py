@@ -61,6 +61,8 @@ def test_table_json_and_sheets(
         (["--weights", "lost.safetensors"], 1, "there is no file lost.safetensors"),
         (["--compare", "lost.safetensors"], 1, "there is no file lost.safetensors"),
         (["--rows", "grey,sepia"], 1, "there is no row called sepia; choose among grey, histogram"),
+        (["--output", "empty"], 1, "empty is a folder; --output names a JSON file"),
+        (["--data", "empty", "--sheets", "empty/sheets"], 1, "empty/sheets lies among the photographs of --data"),
         (["--device", "abacus"], 1, "--device: 'abacus' is not known"),
     ],
 )
