@@ -8,6 +8,9 @@ from torch import Tensor
 
 from sscn import colour
 
+_SLACK = 1e-4
+"""Linear light outside 0..1 that no 8-bit sample would show."""
+
 
 @dataclass(frozen=True)
 class ColourJitter:
@@ -32,9 +35,15 @@ class ColourJitter:
 
 def in_gamut(lab: Tensor) -> Tensor:
     """L*, a*, b* (3, H, W) with chroma reduced, where needed, until sRGB can show it; L* is kept."""
-    y = colour.inverse_lab_function((lab[:1] + 16) / 116)
-    fitted = colour.linear_to_lab(colour.colour_with_luminance(y, lab[1:]))
-    return torch.cat([lab[:1], fitted[1:]])
+    fy = (lab[0] + 16) / 116
+    xyz = colour.inverse_lab_function(torch.stack([fy + lab[1] / 500, fy, fy - lab[2] / 200]))
+    to_rgb = torch.linalg.inv(torch.tensor(colour.RGB_TO_XYZ, dtype=torch.float64)) * torch.tensor(colour.WHITE_D65)
+    rgb = torch.einsum("ij,jhw->ihw", to_rgb.float(), xyz)
+    outside = ((rgb < -_SLACK) | (rgb > 1 + _SLACK)).any(dim=0)
+    fitted = colour.linear_to_lab(colour.colour_with_luminance(xyz[1][outside][None, :, None], lab[1:, outside, None]))
+    result = lab.clone()
+    result[1:, outside] = fitted[1:, :, 0]
+    return result
 
 
 def exposed(lab: Tensor, gamma: float) -> Tensor:

@@ -17,6 +17,7 @@ from sscn.training.warps import (
     Matrix,
     crop,
     inside,
+    inverse,
     pixel_grid,
     sample,
     sample_photograph,
@@ -71,7 +72,7 @@ def elsewhere_scene(material: Material, random: Random) -> Scene:
     target_crop = _random_crop(material.photograph, random, 0.4, 0.9)
     reference_crop = _random_crop(material.photograph, random, 0.4, 1.0)
     grid = pixel_grid(material.size)
-    place = transform(np.linalg.inv(reference_crop) @ target_crop, grid)
+    place = transform(inverse(reference_crop) @ target_crop, grid)
     return Scene(
         sample_photograph(material.photograph, transform(target_crop, grid)),
         sample_photograph(material.photograph, transform(reference_crop, grid)),
@@ -127,7 +128,7 @@ def _moved_scene(material: Material, random: Random, move: Matrix, displacement:
     """Reference pixel x shows what the target shows at move(x + displacement(x))."""
     grid = pixel_grid(material.size)
     frame = _random_crop(material.photograph, random)
-    place, found = undo(displacement, transform(np.linalg.inv(move), grid))
+    place, found = undo(displacement, transform(inverse(move), grid))
     return Scene(
         sample_photograph(material.photograph, transform(frame, grid)),
         sample_photograph(material.photograph, transform(frame @ move, grid + displacement)),
@@ -145,7 +146,7 @@ def _with_passer_by(scene: Scene, material: Material, random: Random) -> Scene:
     own_motion = similarity(1 + random.normal(0, 0.04), random.normal(0, 5), _shift(random, 0.3))
     at_reference = own_motion @ at_target
     texture = _random_crop(material.other, random, 0.3, 0.8)
-    on_target, on_reference = (transform(np.linalg.inv(at), grid) for at in (at_target, at_reference))
+    on_target, on_reference = (transform(inverse(at), grid) for at in (at_target, at_reference))
     cover_target, cover_reference = (_cover(points, outline) for points in (on_target, on_reference))
     target, reference = (
         ground + cover * (sample_photograph(material.other, transform(texture, points.clamp(-1.5, 1.5))) - ground)
@@ -159,7 +160,8 @@ def _with_passer_by(scene: Scene, material: Material, random: Random) -> Scene:
     place = torch.where(is_object, of_object, scene.place)
     hidden = sample(cover_reference, scene.place) > 0.02
     on_ground = scene.visible & (cover_target < 0.02) & ~hidden
-    return Scene(target, reference, place, on_ground | ((cover_target > 0.98) & inside(of_object)))
+    on_object = (cover_target > 0.98) & (sample(cover_reference, of_object) > 0.98) & inside(of_object)
+    return Scene(target, reference, place, on_ground | on_object)
 
 
 def _outline(random: Random) -> Tensor:
@@ -179,8 +181,8 @@ def _cover(points: Tensor, outline: Tensor) -> Tensor:
     share = turn - low
     index = low.long() % len(outline)
     edge = outline[index] * (1 - share) + outline[(index + 1) % len(outline)] * share
-    softness = 2.5 * float((points[:, 0, 1] - points[:, 0, 0]).norm())
-    return ((edge - points.norm(dim=0)) / softness + 0.5).clamp(0, 1)[None]
+    softness = 2.5 * float(torch.hypot(*(points[:, 0, 1] - points[:, 0, 0])))
+    return ((edge - torch.hypot(points[0], points[1])) / softness + 0.5).clamp(0, 1)[None]
 
 
 def _two_photographs(ours: Pixels, theirs: Pixels, size: int, random: Random) -> Scene:

@@ -72,7 +72,9 @@ class Photographs:
         try:
             pixels = _decode(path, self.long_side)
         except _UNREADABLE as error:
-            raise SscnError(f"{path}: this training photograph can no longer be read; put it back or remove it") from error
+            raise SscnError(
+                f"{path}: can no longer be read; put this training photograph back or take it out"
+            ) from error
         pixels.flags.writeable = False
         self._keep(number, pixels)
         return pixels

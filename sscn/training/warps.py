@@ -19,7 +19,7 @@ from sscn.colour import to_linear
 Matrix = NDArray[np.float64]
 _LATTICE = 65
 """Smooth maps are computed on so many nodes a side, then interpolated."""
-_STEPS = 10
+_STEPS = 16
 """Fixed-point steps of the inverse."""
 
 
@@ -32,7 +32,10 @@ def pixel_grid(size: int) -> Tensor:
 
 
 def similarity(
-    scale: float = 1.0, degrees: float = 0.0, shift: tuple[float, float] = (0.0, 0.0), flip: tuple[bool, bool] = (False, False)
+    scale: float = 1.0,
+    degrees: float = 0.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+    flip: tuple[bool, bool] = (False, False),
 ) -> Matrix:
     """Flip (x, y), scale, turn, then shift: affine map of a square picture."""
     angle = np.deg2rad(degrees)
@@ -41,6 +44,11 @@ def similarity(
     matrix[:2, :2] = scale * turn @ np.diag([-1.0 if flip[0] else 1.0, -1.0 if flip[1] else 1.0])
     matrix[:2, 2] = shift
     return matrix
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """Inverse of an affine map."""
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
 
 def crop(height: int, width: int, side: float, centre: tuple[float, float]) -> Matrix:
@@ -77,7 +85,8 @@ def thin_plate(shifts: NDArray[Any], size: int) -> Tensor:
 
 def smooth_flow(nodes: NDArray[Any], size: int) -> Tensor:
     """Displacement (2, size, size) interpolated bicubically from that of few nodes (2, k, k)."""
-    return _from_lattice(torch.from_numpy(nodes.astype(np.float32))[None], size)
+    coarse = torch.from_numpy(nodes.astype(np.float32))[None]
+    return _from_lattice(F.interpolate(coarse, (_LATTICE, _LATTICE), mode="bicubic", align_corners=True), size)
 
 
 @cache
@@ -106,7 +115,7 @@ def _kernel(points: Matrix, controls: Matrix) -> Matrix:
 
 def _from_lattice(nodes: Tensor, size: int) -> Tensor:
     # the outermost nodes are taken to lie on the outermost pixel centres: half a pixel from the edge, the map is smooth
-    return F.interpolate(nodes, (size, size), mode="bicubic", align_corners=True)[0]
+    return F.interpolate(nodes, (size, size), mode="bilinear", align_corners=True)[0]
 
 
 def undo(displacement: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,14 +137,14 @@ def undo(displacement: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     x = coarse - _read(displacement, coarse[0])
     for _ in range(_STEPS):
         x = coarse - _read(displacement, x[0])
-    places = F.interpolate(x, (size, size), mode="bicubic", align_corners=True)[0]
-    wrong = (places + _read(displacement, places)[0] - points).norm(dim=0, keepdim=True)
-    return places, (wrong < 0.5 / size) & inside(places)
+    places = F.interpolate(x, (size, size), mode="bilinear", align_corners=True)[0]
+    wrong = torch.hypot(*(places + _read(displacement, places)[0] - points))[None]
+    return places, (wrong < 1 / size) & inside(places)
 
 
 def inside(points: Tensor) -> Tensor:
-    """Whether points (2, S, S) lie in the picture: (1, S, S)."""
-    return (points.abs() <= 1).all(dim=0, keepdim=True)
+    """Whether points (2, S, S) lie between the pixel centres of a picture S x S: (1, S, S), bool."""
+    return (points.abs() <= 1 - 1 / points.shape[-1]).all(dim=0, keepdim=True)
 
 
 def _read(field: Tensor, points: Tensor) -> Tensor:
@@ -149,15 +158,29 @@ def sample(field: Tensor, points: Tensor) -> Tensor:
 
 
 def sample_photograph(photograph: NDArray[np.uint8], points: Tensor) -> Tensor:
-    """Linear light (3, S, S), 0..1, of a photograph (H, W, 3) at points (2, S, S).
+    """Linear light (3, S, S), 0..1, of a photograph (H, W, 3) at points (2, S, S); mirrored where it runs out.
 
-    The photograph is first shrunk where the points lie further apart than its pixels, so that nothing aliases.
+    Only the part that the points touch is read, and shrunk first where they lie further apart than its pixels, so that
+    nothing aliases.
     """
     height, width = photograph.shape[:2]
-    half = torch.tensor([width / 2, height / 2]).view(2, 1, 1)
-    across, down = points.diff(dim=2) * half, points.diff(dim=1) * half
-    step = float(torch.cat([across.norm(dim=0).flatten(), down.norm(dim=0).flatten()]).median())
+    extent = torch.tensor([width, height]).view(2, 1, 1)
+    mirrored = 1 - ((points + 1).remainder(4) - 2).abs()
+    at = (mirrored + 1) / 2 * extent
+    step = _step(points * extent / 2)
+    margin = 2 + int(step)
+    left, top = ((axis.min() - margin).floor().clamp_min(0).int().item() for axis in at)
+    right, bottom = (min(int(axis.max()) + 1 + margin, most) for axis, most in zip(at, (width, height), strict=True))
+    part = photograph[top:bottom, left:right]
     if step > 1.2:
-        shrunk = (max(1, round(width / step)), max(1, round(height / step)))
-        photograph = np.asarray(Image.fromarray(photograph).resize(shrunk, Image.Resampling.BILINEAR))
-    return sample(to_linear(photograph).contiguous(), points)
+        shrunk = (max(1, round((right - left) / step)), max(1, round((bottom - top) / step)))
+        part = np.asarray(Image.fromarray(part).resize(shrunk, Image.Resampling.BILINEAR))
+    corner = torch.tensor([left, top]).view(2, 1, 1)
+    sides = torch.tensor([right - left, bottom - top]).view(2, 1, 1)
+    return _read(to_linear(part).contiguous(), (at - corner) * 2 / sides - 1)[0]
+
+
+def _step(pixels: Tensor) -> float:
+    """Usual distance of neighbouring points (2, S, S)."""
+    across, down = pixels[:, ::4].diff(dim=2), pixels[:, :, ::4].diff(dim=1)
+    return float(torch.cat([torch.hypot(*across).flatten(), torch.hypot(*down).flatten()]).median())
