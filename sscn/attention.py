@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MOST_CLUSTERS = 512
+"""Each costs a step of its own and a product with every query, so that more of them would not pay."""
 _SCORES_AT_ONCE = 1 << 24
 """Similarities held in memory at a time (64 MiB of float32)."""
 _SMALLEST_EXPONENT = -80.0
@@ -57,17 +59,18 @@ class KeyClusters:
     slice."""
 
 
-def cluster_keys(keys: Tensor, clusters: int, iterations: int = 8, sample: int = 8192) -> KeyClusters:
+def cluster_keys(keys: Tensor, cluster_size: int, iterations: int = 8, sample: int = 8192) -> KeyClusters:
     """Cluster unit-length keys (K, D) by spherical k-means, deterministically.
 
     Args:
         keys: (K, D), unit length.
-        clusters: how many; fewer when there are few keys.
+        cluster_size: keys in a cluster on average; less for few keys, more for very many (at least 64 clusters, at
+            most 512, and never more than a sixteenth of the keys).
         iterations: rounds of k-means.
         sample: k-means is fitted on at most so many keys, evenly spaced.
     """
     count = keys.shape[0]
-    clusters = max(1, min(clusters, count // 16))
+    clusters = max(1, min(max(MOST_CLUSTERS // 8, count // cluster_size), MOST_CLUSTERS, count // 16))
     fitted = keys[torch.linspace(0, count - 1, min(sample, count), device=keys.device).long()]
     centroids = fitted[torch.linspace(0, len(fitted) - 1, clusters, device=keys.device).long()]
     for _ in range(iterations):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -15,13 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sscn import colour
-from sscn.efficientnet import load_efficientnet
 from sscn.errors import SscnError
 from sscn.guided_filter import apply_model, guided_model
-from sscn.network import SSCN, Attention, EncodedReference, PredictedChroma
+from sscn.local_detail import Attention, Keys
+from sscn.network import NETWORK_VERSION, SSCN, EncodedReference, PredictedChroma
 from sscn.pictures import Picture, as_picture
-from sscn.presets import Preset, preset
-from sscn.weights import weights_sha256
+from sscn.pretrained import load_network
 
 MINIMUM_SIZE = 32
 """The encoder's stride: a working size below it would leave nothing to match."""
@@ -62,7 +62,14 @@ class Colorizer:
 
     @classmethod
     def from_pretrained(
-        cls, name: str = "default", *, device: str = "cpu", attention: Attention = "sparse", size: int = 512
+        cls,
+        name: str = "default",
+        *,
+        device: str = "cpu",
+        attention: Attention = "sparse",
+        size: int = 512,
+        keys: Keys = "routed",
+        weights: Path | None = None,
     ) -> Self:
         """Load a shipped preset.
 
@@ -71,18 +78,18 @@ class Colorizer:
             device: ``cpu``, ``cuda`` or ``cuda:N``.
             attention: ``sparse`` (routed) or ``dense``.
             size: long side, in pixels, at which the network works; smaller pictures are not enlarged.
+            keys: of sparse attention: ``routed``, or ``cam`` for the paper's choice (to compare with).
+            weights: what ``archive-colorizer train`` wrote; None for the shipped weights.
 
         Raises:
-            SscnError: unknown preset, attention or device, size too small, weights missing or damaged.
+            SscnError: unknown preset, attention, keys or device, size too small, weights missing or damaged.
         """
-        settings: Preset = preset(name)
-        if attention not in ("sparse", "dense"):
-            raise SscnError(f"there is no attention called {attention}; choose sparse or dense")
         if size < MINIMUM_SIZE:
             raise SscnError(f"a working size of {size} pixels is too small; {MINIMUM_SIZE} is the least")
+        network, digest = load_network(name, attention=attention, keys=keys, weights=weights)
         chosen = _device(device)
-        network = SSCN(settings, attention, load_efficientnet()).to(chosen).eval()
-        return cls(network, device=chosen, size=size, weights_digest=weights_sha256("efficientnet_lite0"))
+        network = network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, device=chosen, size=size, weights_digest=digest)
 
     @property
     def device(self) -> str:
@@ -98,14 +105,16 @@ class Colorizer:
     def parameters(self) -> Mapping[str, str | int | float]:
         """Everything besides weights and pictures that changes pixels."""
         knobs = {
-            name: _weights_text(value) if isinstance(value, tuple) else value
+            name: _text(value) if isinstance(value, tuple) else value
             for name, value in asdict(self._network.preset).items()
             if name != "name"
         }
         return MappingProxyType(
             {
                 "preset": self._network.preset.name,
-                "attention": self._network.local_detail.attention,
+                "network": NETWORK_VERSION,
+                "attention": self._network.attention,
+                "keys": self._network.keys,
                 "size": self._size,
                 **knobs,
             }
@@ -223,5 +232,6 @@ def _enlarge_rows(maps: Tensor, size: tuple[int, int], top: int, bottom: int) ->
     return F.interpolate(rows, (bottom - top, size[1]), mode="bilinear", align_corners=False)
 
 
-def _weights_text(blocks: tuple[tuple[int, float], ...]) -> str:
-    return " ".join(f"{number}:{weight:g}" for number, weight in blocks)
+def _text(values: tuple[object, ...]) -> str:
+    """Values with blanks between; the members of a pair with a colon."""
+    return " ".join(":".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in values)

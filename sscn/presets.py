@@ -14,16 +14,22 @@ class Preset:
     name: str
     fine_blocks: tuple[tuple[int, float], ...]
     """Encoder blocks whose outputs, joined at 1/4 of the input, are the matching features; with their weights."""
+    match_channels: int
+    """Numbers a place of the fine grid is matched by."""
     coarse_blocks: tuple[tuple[int, float], ...]
     """Encoder blocks of the semantic level, joined at 1/16."""
     temperature: float
     """Softmax temperature of the fine attention (paper: 0.01; measured best here: 0.02)."""
     coarse_temperature: float
     """Softmax temperature of the global style: high, so that it is calm."""
-    clusters: int
-    """Clusters of the reference's keys (sparse attention)."""
+    cluster_size: int
+    """Keys in a cluster of the reference's keys, on average (sparse attention)."""
     routes: int
     """Clusters that one target position attends to: routes / clusters of all pairs are computed."""
+    style_channels: int
+    """Numbers in the style code (paper: 64)."""
+    fusion_channels: tuple[int, int, int, int]
+    """Widths of the fusion decoder at 1/4, 1/8, 1/16 and 1/2."""
     style_strength: float
     """How much of the global style's chroma is used where the match is not trusted."""
     highlight_softness: float
@@ -37,7 +43,7 @@ class Preset:
     plausible: float
     """Confidence below which the style fades towards grey: no evidence, no colour."""
     edge_radius: int
-    """Guided filter: window radius in pixels of the working size."""
+    """Guided filter: window radius in pixels at half the working size."""
     edge_epsilon: float
     """Guided filter: luminance variance (L* / 100 squared) that counts as plain ground."""
 
@@ -47,11 +53,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "default": Preset(
             name="default",
             fine_blocks=((0, 0.6), (2, 1.0), (4, 1.0), (10, 1.0), (15, 0.7)),
+            match_channels=96,
             coarse_blocks=((10, 1.0), (15, 0.7)),
             temperature=0.02,
             coarse_temperature=0.05,
-            clusters=128,
+            cluster_size=128,
             routes=6,
+            style_channels=64,
+            fusion_channels=(32, 64, 96, 24),
             style_strength=0.7,
             highlight_softness=0.35,
             calm_extent=1 / 12,

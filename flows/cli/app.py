@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import audit, benchmark, colorize, database, demo, evaluate, references, report, run, serve, verify
+from flows.cli import (
+    audit,
+    benchmark,
+    colorize,
+    database,
+    demo,
+    evaluate,
+    references,
+    report,
+    run,
+    serve,
+    train,
+    verify,
+)
 from flows.version import code_version
 
 app = typer.Typer(
@@ -46,4 +59,5 @@ app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.add_typer(benchmark.app, name="benchmark")
 app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
 app.command("serve")(serve.serve)

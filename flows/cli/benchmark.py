@@ -40,6 +40,17 @@ AttentionChoice = Annotated[
 Format = Annotated[ListingFormat | None, typer.Option("--format", help="How the rows are printed.")]
 
 COLUMNS = ("figure", "value", "unit")
+ATTENTION_COLUMNS = (
+    "size",
+    "dense_seconds",
+    "sparse_seconds",
+    "ratio",
+    "dense_matching",
+    "sparse_matching",
+    "dense_peak_gb",
+    "sparse_peak_gb",
+    "dense_map_gb",
+)
 FILM_COLUMNS = ("clip", "psnr_grey", "psnr", "confidence")
 
 
@@ -89,6 +100,41 @@ def first_frame(
     from flows.listing import print_rows
 
     print_rows(_film_rows(size, device, attention), FILM_COLUMNS, format or context.obj)
+
+
+@app.command("attention")
+def attention(
+    context: typer.Context,
+    sizes: Annotated[
+        list[int] | None, typer.Option("--size", metavar="N", min=64, help="Side in pixels (may be repeated).")
+    ] = None,
+    device: Device = "auto",
+    format: Format = None,
+) -> None:
+    """Dense against sparse attention: seconds of the whole network for one picture, the part of it that is matching,
+    and peak memory, side by side in one run."""
+    from flows.benchmark.attention import SIZES, measure_attention
+    from flows.engine import loading_networks, resolve_device
+    from flows.listing import print_rows
+
+    with loading_networks():
+        figures = measure_attention(sizes or SIZES, resolve_device(device))
+    rows: list[dict[str, object]] = []
+    for dense, sparse in zip(figures[::2], figures[1::2], strict=True):
+        rows.append(
+            {
+                "size": dense.size,
+                "dense_seconds": dense.seconds,
+                "sparse_seconds": sparse.seconds,
+                "ratio": dense.seconds / sparse.seconds,
+                "dense_matching": dense.matching_seconds / dense.seconds,
+                "sparse_matching": sparse.matching_seconds / sparse.seconds,
+                "dense_peak_gb": dense.peak_bytes / 1e9,
+                "sparse_peak_gb": sparse.peak_bytes / 1e9,
+                "dense_map_gb": dense.dense_map_bytes / 1e9,
+            }
+        )
+    print_rows(rows, ATTENTION_COLUMNS, format or context.obj)
 
 
 def _archive_rows(items: int, side: int, size: int, device: str, attention: Attention) -> list[dict[str, object]]:

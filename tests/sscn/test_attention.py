@@ -4,15 +4,15 @@ import torch
 from torch.nn import functional as F
 
 from sscn.attention import attend, attend_routed, cluster_keys
-from sscn.efficientnet import load_efficientnet
-from sscn.matching import FeatureExtractor, tokens
-from sscn.presets import preset
+from sscn.matching import tokens
+from sscn.pretrained import load_network
 
 
+@torch.inference_mode()
 def _features(picture) -> torch.Tensor:
     from sscn.colour import luminance
 
-    extract = FeatureExtractor(load_efficientnet(), preset("default"))
+    extract = load_network()[0].extract
     return tokens(extract(torch.from_numpy(luminance(picture))[None, None]).fine)
 
 
@@ -30,7 +30,7 @@ def test_chunks_do_not_change_the_answer(monkeypatch, cat):
     keys = _features(cat)
     values = torch.rand(len(keys), 2)
     whole = attend(keys[:200], keys, values, 0.02)
-    clusters = cluster_keys(keys, 32)
+    clusters = cluster_keys(keys, 128)
     ordered = keys[clusters.order], values[clusters.order]
     routed = attend_routed(keys[:200], *ordered, clusters, 4, 0.02)
     monkeypatch.setattr("sscn.attention._SCORES_AT_ONCE", 3 * len(keys))
@@ -41,8 +41,8 @@ def test_chunks_do_not_change_the_answer(monkeypatch, cat):
 def test_all_routes_together_are_dense(cat, coffee):
     queries, keys = _features(coffee), _features(cat)
     values = torch.rand(len(keys), 3)
-    clusters = cluster_keys(keys, 16)
-    routed = attend_routed(queries, keys[clusters.order], values[clusters.order], clusters, 16, 0.02)
+    clusters = cluster_keys(keys, 1024)
+    routed = attend_routed(queries, keys[clusters.order], values[clusters.order], clusters, 512, 0.02)
     dense = attend(queries, keys, values, 0.02)
     assert torch.allclose(routed.values, dense.values, atol=1e-4)
     assert torch.allclose(routed.best, dense.best, atol=1e-6)
@@ -52,7 +52,7 @@ def test_few_routes_are_nearly_dense(cat):
     """The picture against its own mirror image: a sixteenth of the pairs, nearly the same colours."""
     queries, keys = _features(cat), _features(cat[:, ::-1].copy())
     values = torch.linspace(-50, 50, len(keys))[:, None].sin() * 40
-    clusters = cluster_keys(keys, 128)
+    clusters = cluster_keys(keys, 16)
     routed = attend_routed(queries, keys[clusters.order], values[clusters.order], clusters, 8, 0.02)
     dense = attend(queries, keys, values, 0.02)
     assert (routed.best >= dense.best - 1e-5).float().mean() > 0.9
@@ -62,7 +62,7 @@ def test_few_routes_are_nearly_dense(cat):
 
 def test_every_key_is_in_one_cluster_and_the_clustering_repeats(cat):
     keys = _features(cat)
-    clusters, again = cluster_keys(keys, 64), cluster_keys(keys, 64)
+    clusters, again = cluster_keys(keys, 32), cluster_keys(keys, 32)
     assert torch.equal(clusters.order.sort().values, torch.arange(len(keys)))
     assert sum(clusters.sizes) == len(keys)
     nearest = (keys[clusters.order] @ clusters.centroids.T).argmax(dim=1)

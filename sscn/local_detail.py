@@ -1,0 +1,119 @@
+"""Local detail transfer, the fine stage: each place takes the colour of the places in the reference that match it."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sscn.attention import Attended, KeyClusters, attend, attend_routed
+from sscn.guided_filter import box_mean
+from sscn.highlights import pale_highlights
+from sscn.matching import grid, tokens
+from sscn.presets import Preset
+
+Attention = Literal["sparse", "dense"]
+Keys = Literal["routed", "cam"]
+"""Which keys sparse attention looks at: of the query's own clusters (ours), or the paper's 256 + 256."""
+
+
+@dataclass(frozen=True)
+class FineReference:
+    """What the fine stage keeps of a reference."""
+
+    keys: Tensor
+    """(K, D) matching features at 1/4, unit length; in the order of ``clusters`` if there are any."""
+    values: Tensor
+    """(K, 7), same order: L*, a*, b*, a*^2 + b*^2, x, y, x^2 + y^2 (x, y: the key's place, -1..1)."""
+    clusters: KeyClusters | None
+    """Of ``keys``, for routing; None where every place attends to all keys."""
+    picture: Tensor
+    """(1, 3, H / 2, W / 2): L*, a*, b* for colour finer than the grid of the keys."""
+    places: tuple[int, int]
+    """Height and width of the keys' grid."""
+
+
+class LocalMatch(NamedTuple):
+    """What the fine stage found, (N, C, h, w) on the target's fine grid."""
+
+    ab: Tensor
+    """Chroma of the match, a* and b*."""
+    luminance: Tensor
+    """L* of the match."""
+    spread: Tensor
+    """Standard deviation of the chroma among the keys attended to."""
+    best: Tensor
+    """Greatest cosine similarity."""
+    place: Tensor
+    """Mean place of the match, x and y, -1..1 (as ``grid_sample`` without aligned corners takes it)."""
+    scatter: Tensor
+    """Standard deviation of that place, in cells of the keys' grid."""
+
+
+def grid_places(height: int, width: int, device: torch.device) -> Tensor:
+    """Centres of a grid's cells: (1, 2, height, width), x and y in -1..1."""
+    y = (torch.arange(height, device=device) + 0.5) * 2 / height - 1
+    x = (torch.arange(width, device=device) + 0.5) * 2 / width - 1
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
+
+
+def fine_values(lab: Tensor) -> Tensor:
+    """What keys bring back: Lab on the keys' grid (N, 3, h, w) -> (N, 7, h, w), see ``FineReference.values``."""
+    places = grid_places(lab.shape[-2], lab.shape[-1], lab.device).expand(lab.shape[0], -1, -1, -1)
+    squares = lab[:, 1:].square().sum(dim=1, keepdim=True), places.square().sum(dim=1, keepdim=True)
+    return torch.cat([lab, squares[0], places, squares[1]], dim=1)
+
+
+class LocalDetailTransfer(nn.Module):
+    """Attention from every target place to the reference's keys, and what it brings back."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.temperature = preset.temperature
+        self.routes = preset.routes
+        self.highlight_softness = preset.highlight_softness
+
+    def forward(self, features: Tensor, luminance: Tensor, reference: FineReference) -> LocalMatch:
+        """Fine features (1, D, h, w), L* (1, 1, h, w) -> what matches them."""
+        return self.read(self._attend(tokens(features), reference), luminance, reference.places)
+
+    def read(self, found: Attended, luminance: Tensor, places: tuple[int, int]) -> LocalMatch:
+        """What attention brought back for each place of the grid of ``luminance`` (1, 1, h, w); ``places`` is the size
+        of the keys' grid."""
+        size = (luminance.shape[-2], luminance.shape[-1])
+        maps = grid(torch.cat([found.values, found.best[:, None]], dim=1), size)
+        found_luminance, ab, square, place, place_square, best = torch.split(maps, [1, 2, 1, 2, 1, 1], dim=1)
+        spread = (square - ab.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt()
+        cells = max(places) / 2
+        scatter = (place_square - place.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt() * cells
+        ab = pale_highlights(ab, luminance, found_luminance, self.highlight_softness)
+        return LocalMatch(ab, found_luminance, spread, best, place, scatter)
+
+    def _attend(self, queries: Tensor, reference: FineReference) -> Attended:
+        keys, values, clusters = reference.keys, reference.values, reference.clusters
+        if clusters is None:
+            return attend(queries, keys, values, self.temperature)
+        return attend_routed(queries, keys, values, clusters, self.routes, self.temperature)
+
+
+def align(match: LocalMatch, picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """The reference's own pixels, put where the match says: sharper than the keys' grid where the match is a shift.
+
+    Places are averaged among neighbours that are sure of theirs first, so that a lone wrong match does not tear the
+    picture. Where the match is scattered the result means nothing; the fusion tells by the luminance that comes along.
+
+    Args:
+        match: from ``LocalDetailTransfer``, (N, C, h, w).
+        picture: L*, a*, b* of the reference, (N, 3, H', W').
+        size: height and width of the result.
+
+    Returns:
+        L*, a*, b* (N, 3, *size).
+    """
+    own = grid_places(match.place.shape[-2], match.place.shape[-1], match.place.device)
+    sure = 1 / (0.5 + match.scatter.square())
+    shift = box_mean(sure * (match.place - own), 1) / box_mean(sure, 1).clamp_min(1e-6)
+    shift = F.interpolate(shift, size, mode="bilinear", align_corners=False)
+    place = (grid_places(*size, device=shift.device) + shift).permute(0, 2, 3, 1)
+    return F.grid_sample(picture, place, mode="bilinear", padding_mode="border", align_corners=False)

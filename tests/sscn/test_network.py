@@ -1,0 +1,109 @@
+"""The network: what an untrained one says, the paper's keys, weights that fit or are refused."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sscn import Colorizer, SscnError, colour
+from sscn.efficientnet import load_efficientnet
+from sscn.local_detail import LocalMatch, align, fine_values, grid_places
+from sscn.network import SSCN
+from sscn.presets import preset
+from sscn.pretrained import load_network
+from sscn.weights import learned_state
+
+
+def _lab(picture) -> torch.Tensor:
+    return colour.lab(picture)[None]
+
+
+@pytest.fixture(scope="module")
+def untrained() -> SSCN:
+    torch.manual_seed(0)
+    return SSCN(preset("default"), "dense", load_efficientnet()).eval()
+
+
+@torch.inference_mode()
+def test_what_is_learned_starts_as_no_correction(untrained: SSCN, coffee):
+    """Before training the answer is the explicit transfer, and the confidence the fitted one."""
+    lab = _lab(coffee)
+    reference = untrained.encode_reference(lab)
+    features = untrained.extract(lab[:, :1])
+    match, aligned = untrained.transfer(features, lab[:, :1], reference)
+    semantic = untrained.global_style.match(features.coarse, reference.coarse)
+    light = torch.nn.functional.adaptive_avg_pool2d(lab[:, :1], features.fine.shape[-2:])
+    plain = untrained.global_style(semantic, features, light, reference.coarse.code)
+    other = untrained.global_style(semantic, features, light, torch.randn_like(reference.coarse.code))
+    assert torch.equal(plain, other)
+    fused = untrained.fuse(features, lab[:, :1], match, aligned, semantic, plain)
+    from sscn.confidence import MatchStatistics, match_confidence
+
+    best = torch.nn.functional.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
+    confidence = match_confidence(MatchStatistics(match.ab, plain, match.spread, match.best, best))
+    assert torch.allclose(fused.coarse_ab, untrained.calm(match.ab, plain, confidence, light / 100))
+    assert torch.allclose(fused.confidence, confidence, atol=2e-4)
+
+
+def test_alignment_follows_a_shift():
+    """Where the match says "four cells to the right", the aligned picture is the reference moved by that."""
+    picture = torch.rand(1, 3, 64, 64) * 50
+    moved = torch.roll(picture, -16, dims=3)
+    place = grid_places(32, 32, picture.device) + torch.tensor([16 * 2 / 64, 0.0]).view(1, 2, 1, 1)
+    plain = torch.zeros(1, 1, 32, 32)
+    match = LocalMatch(torch.zeros(1, 2, 32, 32), plain, plain, plain, place, plain)
+    aligned = align(match, picture, (64, 64))
+    assert torch.allclose(aligned[..., :44], moved[..., :44], atol=1e-3)
+
+
+def test_values_know_their_place():
+    values = fine_values(torch.rand(2, 3, 4, 6))
+    assert values.shape == (2, 7, 4, 6)
+    assert torch.allclose(values[0, 4, 0], (torch.arange(6) + 0.5) / 3 - 1)
+    assert torch.allclose(values[:, 6], values[:, 4] ** 2 + values[:, 5] ** 2)
+
+
+def test_the_papers_keys_are_512_and_do_worse_than_routed_ones(cat):
+    """The picture as its own reference, where every place has its match."""
+    grey, errors = _lab(cat)[:, :1], {}
+    for keys in ("routed", "cam"):
+        network, _ = load_network(keys=keys)
+        with torch.inference_mode():
+            reference = network.encode_reference(_lab(cat))
+            errors[keys] = (network(grey, reference).ab - _lab(cat)[:, 1:]).norm(dim=1).mean()
+        if keys == "cam":
+            assert reference.fine.clusters is None
+            assert len(reference.fine.keys) == 512
+    assert errors["routed"] < errors["cam"]
+
+
+def test_keys_are_part_of_the_parameters_and_unknown_ones_are_refused():
+    assert Colorizer.from_pretrained(keys="cam").parameters["keys"] == "cam"
+    with pytest.raises(SscnError, match="magic"):
+        Colorizer.from_pretrained(keys="magic")  # type: ignore[arg-type]
+
+
+def test_own_weights_are_used_or_refused_by_name(tmp_path, cat):
+    network, shipped = load_network()
+    state = {name: value.half() for name, value in learned_state(network).items()}
+    state["decode.answer.bias"] = state["decode.answer.bias"] + 1
+    save_file(state, tmp_path / "own.safetensors")
+    own = Colorizer.from_pretrained(weights=tmp_path / "own.safetensors", size=96)
+    assert own.weights_sha256 != shipped
+    plain = Colorizer.from_pretrained(size=96)
+    assert plain.weights_sha256 == shipped
+    one, two = (c.colorize(cat, c.encode_reference(cat)).rgb for c in (own, plain))
+    assert (one != two).any()
+    state.pop("decode.answer.bias")
+    save_file(state, tmp_path / "short.safetensors")
+    with pytest.raises(SscnError, match=r"short\.safetensors"):
+        load_network(weights=tmp_path / "short.safetensors")
+    with pytest.raises(SscnError, match="absent"):
+        load_network(weights=tmp_path / "absent.safetensors")
+
+
+def test_weights_hold_nothing_of_the_encoder():
+    network, _ = load_network()
+    names = set(learned_state(network))
+    assert names
+    assert not any("encoder" in name for name in names)
+    assert all(not p.requires_grad for p in network.extract.encoder.parameters())
