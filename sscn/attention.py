@@ -30,7 +30,7 @@ class Attended:
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, temperature: float) -> Attended:
-    """Softmax attention with cosine similarity, over all keys.
+    """Softmax attention with cosine similarity, over all keys; no gradient flows through it.
 
     Args:
         queries: (Q, D), unit length.
@@ -38,12 +38,32 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, temperature: float) ->
         values: (K, V).
         temperature: softmax temperature on the cosine similarity.
     """
-    step = max(1, _SCORES_AT_ONCE // keys.shape[0])
-    if queries.shape[0] <= step:
-        similarity = queries @ keys.T
-        return Attended(torch.softmax(similarity / temperature, dim=1) @ values, similarity.amax(dim=1))
-    parts = [attend(part, keys, values, temperature) for part in torch.split(queries, step)]
-    return Attended(torch.cat([p.values for p in parts]), torch.cat([p.best for p in parts]))
+    weighted = _with_ones(values)
+    sums, best = [], []
+    for part in torch.split(queries, max(1, _SCORES_AT_ONCE // keys.shape[0])):
+        sum_, best_ = _weigh(part, keys, weighted, temperature)
+        sums.append(sum_)
+        best.append(best_)
+    return _attended(torch.cat(sums), torch.cat(best))
+
+
+def _with_ones(values: Tensor) -> Tensor:
+    """Values with a column of ones behind them, whose sum is the sum of the weights."""
+    return torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
+
+
+def _weigh(queries: Tensor, keys: Tensor, weighted: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Sums of ``weighted`` (K, V) by exp((similarity - 1) / temperature), (Q, V), and the greatest similarity (Q,).
+
+    As cosines are at most 1 no maximum is needed first, and sums over parts of the keys can be added up.
+    """
+    logits = torch.addmm(queries.new_tensor(-1 / temperature), queries, keys.T, alpha=1 / temperature)
+    best = logits.amax(dim=1) * temperature + 1
+    return logits.clamp_min_(_SMALLEST_EXPONENT).exp_() @ weighted, best
+
+
+def _attended(sums: Tensor, best: Tensor) -> Attended:
+    return Attended(sums[:, :-1] / sums[:, -1:], best)
 
 
 @dataclass(frozen=True)
@@ -88,8 +108,7 @@ def attend_routed(
 ) -> Attended:
     """Softmax attention of each query over exactly the members of its ``routes`` nearest clusters.
 
-    Cluster by cluster, so that each step is one matrix product; as cosines are at most 1, the softmax's sums can be
-    gathered without knowing the maximum first.
+    Cluster by cluster, so that each step is one matrix product. No gradient flows through it.
 
     Args:
         queries: (Q, D), unit length.
@@ -103,7 +122,7 @@ def attend_routed(
     routed = (queries @ clusters.centroids.T).topk(min(routes, count), dim=1).indices
     by_cluster = routed.flatten().argsort(stable=True)
     sizes = torch.bincount(routed.flatten(), minlength=count).tolist()
-    weighted = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
+    weighted = _with_ones(values)
     sums = torch.zeros(queries.shape[0], weighted.shape[1], dtype=values.dtype, device=values.device)
     best = torch.full((queries.shape[0],), -1.0, dtype=queries.dtype, device=queries.device)
     parts = zip(
@@ -114,8 +133,7 @@ def attend_routed(
     )
     for pairs, own_keys, own_values in parts:
         for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(own_keys))):
-            similarity = queries[group] @ own_keys.T
-            best[group] = torch.maximum(best[group], similarity.amax(dim=1))
-            weights = similarity.sub_(1).div_(temperature).clamp_min_(_SMALLEST_EXPONENT).exp_()
-            sums[group] += weights @ own_values
-    return Attended(sums[:, :-1] / sums[:, -1:], best)
+            own_sums, own_best = _weigh(queries[group], own_keys, own_values, temperature)
+            best[group] = torch.maximum(best[group], own_best)
+            sums[group] += own_sums
+    return _attended(sums, best)

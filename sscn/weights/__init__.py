@@ -4,7 +4,7 @@ Every file is safetensors in half precision, made by one of the scripts in this 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent
 
 WEIGHTS_SHA256: Mapping[str, str] = {
     "efficientnet_lite0": "8df5c16367dfcb5a157d16430e27ee27b8d489a8f0e2eda006dcb55e17ffae4f",
+    "sscn_default": "8c6e65743e72f693eee2da0211c70eb05cfbee3922bb2b97ad4b35bcdf16988c",
     "vgg16_hed": "35adda96474cee1f8a7bb2d2d4e5ec64cf4959db548babdf81b4d8d79c194fa7",
 }
 """sha256 of each shipped file, by name; a file that differs is refused."""
@@ -33,10 +34,20 @@ def weights_sha256(*names: str) -> str:
 
     One name gives the file's own sha256; several give the sha256 over their digests.
     """
-    digests = [WEIGHTS_SHA256[name] for name in names]
+    return combined_sha256([WEIGHTS_SHA256[name] for name in names])
+
+
+def combined_sha256(digests: Sequence[str]) -> str:
+    """One digest as it is; of several, the sha256 over them."""
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_shipped(name: str) -> dict[str, Tensor]:
@@ -47,8 +58,7 @@ def read_shipped(name: str) -> dict[str, Tensor]:
     """
     path = weights_path(name)
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(path)
     except OSError as error:
         raise SscnError(
             f"{path}: the weights cannot be read ({error.strerror}); reinstall archive-colorizer"
@@ -91,3 +101,19 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: str) -
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise SscnError(f"{source}: the weights do not fit the network ({detail[:300]})") from error
+
+
+def learned_state(network: nn.Module) -> dict[str, Tensor]:
+    """The parts of a network's state that are its own: all but the pretrained encoder."""
+    return {key: value for key, value in network.state_dict().items() if ".encoder." not in f".{key}"}
+
+
+def load_learned(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load ``state`` into the network's own parts; every key and shape must agree.
+
+    Raises:
+        SscnError: as ``load_strictly``.
+    """
+    whole = network.state_dict()
+    own = learned_state(network)
+    load_strictly(network, {**{k: v for k, v in whole.items() if k not in own}, **state}, source)

@@ -164,7 +164,7 @@ def test_what_the_passer_by_hides_is_not_visible(photographs: Photographs) -> No
     for number in range(20):
         scene = SCENES["motion"](Material(ground, passer_by, ground, SIZE), np.random.default_rng([3, number]))
         error = (warped(scene.reference, scene.place) - scene.target).abs().amax(dim=0)
-        assert error[scene.visible[0]].numel() == 0 or error[scene.visible[0]].max() < 0.05
+        assert error[scene.visible[0]].numel() == 0 or error[scene.visible[0]].max() < 0.06
         seen_hidden += int((error[~scene.visible[0]] > 0.3).any())
     assert seen_hidden >= 5
 
@@ -205,17 +205,17 @@ def test_shapes_ranges_and_kinds(photographs: Photographs) -> None:
             assert light.min() >= 0
             assert light.max() <= 100
         assert all(bool(torch.isfinite(field).all()) for field in pair)
-        assert set(pair.visible.unique().tolist()) <= {0.0, 1.0}
+        assert bool(((pair.visible == 0) | (pair.visible == 1)).all())
         assert pair.related == (KINDS[int(pair.kind)] != "unrelated")
     with pytest.raises(IndexError):
         pairs[24]
 
 
 def test_the_mix_is_kept(photographs: Photographs) -> None:
-    pairs = PairDataset(photographs, seed=2, size=16, length=400)
+    pairs = PairDataset(photographs, seed=2, size=16, length=200)
     counts = Counter(KINDS[int(pairs[index].kind)] for index in range(len(pairs)))
     for kind, share in DEFAULT_MIX.items():
-        assert counts[kind] / len(pairs) == pytest.approx(share, abs=0.07)
+        assert counts[kind] / len(pairs) == pytest.approx(share, abs=0.09)
     only = PairDataset(photographs, seed=2, size=16, length=10, mix={"motion": 3})
     assert all(KINDS[int(only[index].kind)] == "motion" for index in range(len(only)))
 
