@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sscn.colorizer import Colorizer
 from sscn.efficientnet import load_efficientnet
@@ -73,8 +73,7 @@ def make_methods(
 
 
 def _network(name: str, attention: Literal["sparse", "dense"], device: str, size: int, weights: Path | None) -> Method:
-    other: dict[str, Any] = {} if weights is None else {"weights": weights}
-    colorizer = Colorizer.from_pretrained("default", device=device, attention=attention, size=size, **other)
+    colorizer = Colorizer.from_pretrained("default", device=device, attention=attention, size=size, weights=weights)
 
     def after(reference: Picture8) -> Colorize:
         encoded = colorizer.encode_reference(reference)
