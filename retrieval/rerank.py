@@ -14,8 +14,8 @@ from torch import Tensor
 from retrieval.luminance import Picture, prepare
 from retrieval.records import Match, Reference
 from sscn.efficientnet import EfficientNetLite0
-from sscn.matching import FeatureExtractor, tokens
-from sscn.presets import preset
+from sscn.matching import semantic_features, tokens
+from sscn.presets import DEFAULT
 from storage.errors import StorageError
 from storage.images import read_master
 
@@ -30,7 +30,7 @@ class PartsReranker:
 
     def __init__(self, encoder: EfficientNetLite0, remembered: int = 256) -> None:
         self._device = next(encoder.parameters()).device
-        self._extract = FeatureExtractor(encoder, preset("default"))
+        self._encoder = encoder
         self._remembered = remembered
         self._parts: OrderedDict[str, Tensor] = OrderedDict()
 
@@ -81,4 +81,4 @@ class PartsReranker:
     def _features(self, picture: Picture) -> Tensor:
         """(196, 432): unit-length semantic features of a 14 x 14 grid over the whole picture."""
         luminance = torch.from_numpy(prepare(picture))[None, None].to(self._device)
-        return tokens(self._extract(luminance).coarse)
+        return tokens(semantic_features(self._encoder, luminance, DEFAULT.coarse_blocks))

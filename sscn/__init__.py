@@ -2,6 +2,6 @@
 
 from sscn.colorizer import ColorizationResult, Colorizer
 from sscn.errors import SscnError
-from sscn.network import EncodedReference
+from sscn.pretrained import EncodedReference
 
 __all__ = ["ColorizationResult", "Colorizer", "EncodedReference", "SscnError"]

@@ -19,12 +19,9 @@ from sscn import colour
 from sscn.errors import SscnError
 from sscn.guided_filter import apply_model, guided_model
 from sscn.local_detail import Attention, Keys
-from sscn.network import NETWORK_VERSION, SSCN, EncodedReference, PredictedChroma
+from sscn.network import NETWORK_VERSION, PredictedChroma
 from sscn.pictures import Picture, as_picture
-from sscn.pretrained import load_network
-
-MINIMUM_SIZE = 32
-"""The encoder's stride: a working size below it would leave nothing to match."""
+from sscn.pretrained import EncodedReference, Network, load_network
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Colorizer:
     Made by ``from_pretrained``. Pictures are PIL images or ndarrays (H, W) or (H, W, 3), uint8 or uint16, sRGB.
     """
 
-    def __init__(self, network: SSCN, *, device: torch.device, size: int, weights_digest: str) -> None:
+    def __init__(self, network: Network, *, device: torch.device, size: int, weights_digest: str) -> None:
         self._network = network
         self._device = device
         self._size = size
@@ -74,7 +71,7 @@ class Colorizer:
         """Load a shipped preset.
 
         Args:
-            name: the preset.
+            name: the preset: ``default``, or ``paper`` with weights of one's own.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
             attention: ``sparse`` (routed) or ``dense``.
             size: long side, in pixels, at which the network works; smaller pictures are not enlarged.
@@ -84,9 +81,9 @@ class Colorizer:
         Raises:
             SscnError: unknown preset, attention, keys or device, size too small, weights missing or damaged.
         """
-        if size < MINIMUM_SIZE:
-            raise SscnError(f"a working size of {size} pixels is too small; {MINIMUM_SIZE} is the least")
         network, digest = load_network(name, attention=attention, keys=keys, weights=weights)
+        if size < network.minimum_size:
+            raise SscnError(f"a working size of {size} pixels is too small; {network.minimum_size} is the least")
         chosen = _device(device)
         network = network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, device=chosen, size=size, weights_digest=digest)
@@ -137,15 +134,17 @@ class Colorizer:
         """Colorize ``target`` with the reference's colours.
 
         Raises:
-            SscnError: not a picture.
+            SscnError: not a picture, or a reference that another preset encoded.
         """
+        if not isinstance(reference, self._network.reference_type):
+            raise SscnError("the reference was encoded by another preset; encode it with this colorizer")
         started = time.perf_counter()
         picture = as_picture(target)
         y = colour.relative_luminance(self._reduced(picture))
         luminance = self._at_working_size(colour.lightness(y)[None], picture)
         with _exact():
-            predicted = self._network(luminance.to(self._device), reference)
-        predicted = PredictedChroma(predicted.ab.cpu(), predicted.confidence.cpu())
+            answer = self._network(luminance.to(self._device), reference)
+        predicted = PredictedChroma(answer.ab.cpu(), answer.confidence.cpu())
         networked = time.perf_counter()
         rgb = self._finish(picture, luminance, predicted)
         confidence = _resize(predicted.confidence, (picture.shape[0], picture.shape[1]))[0, 0].numpy()
@@ -166,7 +165,8 @@ class Colorizer:
         """(1, C, h, w) -> the picture's shape with a long side of at most ``size``, no side under the stride."""
         height, width = picture.shape[:2]
         scale = min(1.0, self._size / max(height, width))
-        small = (max(MINIMUM_SIZE, round(height * scale)), max(MINIMUM_SIZE, round(width * scale)))
+        least = self._network.minimum_size
+        small = (max(least, round(height * scale)), max(least, round(width * scale)))
         return _resize(maps, small)
 
     def _finish(self, picture: Picture, luminance: Tensor, predicted: PredictedChroma) -> Picture:

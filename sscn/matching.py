@@ -97,20 +97,28 @@ class FeatureExtractor(nn.Module):
         height, width = luminance.shape[-2:]
         return MatchingFeatures(
             fine=self.fine(maps, (-(-height // 4), -(-width // 4))),
-            coarse=_join(maps, self.coarse_blocks, (-(-height // 16), -(-width // 16))),
+            coarse=_join(maps, self.coarse_blocks, (height, width)),
             maps=maps,
         )
 
     def encode(self, luminance: Tensor) -> dict[int, Tensor]:
         """L* (N, 1, H, W) in 0..100 -> block number -> unit maps; no gradient flows into the encoder."""
-        with torch.no_grad():
-            return {number: _unit(map_) for number, map_ in self.encoder.features(luminance, self.blocks).items()}
+        return _unit_maps(self.encoder, luminance, self.blocks)
 
 
-def _unit(maps: Tensor) -> Tensor:
-    return F.normalize(maps - maps.mean(dim=(2, 3), keepdim=True), dim=1)
+def semantic_features(encoder: EfficientNetLite0, luminance: Tensor, blocks: tuple[tuple[int, float], ...]) -> Tensor:
+    """Features of the semantic level alone, ``MatchingFeatures.coarse``: L* (N, 1, H, W) -> (N, D', H / 16, W / 16)."""
+    maps = _unit_maps(encoder, luminance, [number for number, _ in blocks])
+    return _join(maps, blocks, (luminance.shape[-2], luminance.shape[-1]))
 
 
-def _join(maps: Mapping[int, Tensor], blocks: tuple[tuple[int, float], ...], size: tuple[int, int]) -> Tensor:
-    """Weighted concatenation on a grid of ``size``, unit length."""
+@torch.no_grad()
+def _unit_maps(encoder: EfficientNetLite0, luminance: Tensor, blocks: list[int]) -> dict[int, Tensor]:
+    maps = encoder.features(luminance, blocks)
+    return {number: F.normalize(map_ - map_.mean(dim=(2, 3), keepdim=True), dim=1) for number, map_ in maps.items()}
+
+
+def _join(maps: Mapping[int, Tensor], blocks: tuple[tuple[int, float], ...], picture: tuple[int, int]) -> Tensor:
+    """Weighted concatenation at 1/16 of a picture's size, unit length."""
+    size = (-(-picture[0] // 16), -(-picture[1] // 16))
     return F.normalize(torch.cat([weight * resize(maps[number], size) for number, weight in blocks], dim=1), dim=1)

@@ -28,7 +28,7 @@ network even where weights and knobs are the same."""
 
 
 @dataclass(frozen=True)
-class EncodedReference:
+class DefaultReference:
     """Everything of a reference that does not depend on the target; computed once, used for every image or frame."""
 
     fine: FineReference
@@ -47,6 +47,10 @@ class PredictedChroma(NamedTuple):
 class SSCN(nn.Module):
     """Grey target + colour reference -> chroma. Tensors in, tensors out; pictures are the Colorizer's business."""
 
+    minimum_size = 32
+    """Pixels that a picture's sides have at least: the encoder's stride, below which nothing is left to match."""
+    reference_type = DefaultReference
+
     def __init__(self, preset: Preset, attention: Attention, encoder: EfficientNetLite0, keys: Keys = "routed") -> None:
         super().__init__()
         self.preset = preset
@@ -58,7 +62,7 @@ class SSCN(nn.Module):
         self.calm = CalmFusion(preset)
         self.decode = FusionDecoder(preset)
 
-    def encode_reference(self, lab: Tensor) -> EncodedReference:
+    def encode_reference(self, lab: Tensor) -> DefaultReference:
         """Lab (1, 3, H, W) of the reference -> all that targets need of it."""
         features = self.extract(lab[:, :1])
         height, width = features.fine.shape[-2:]
@@ -72,7 +76,7 @@ class SSCN(nn.Module):
                 clusters = cluster_keys(keys, self.preset.cluster_size)
                 chosen = clusters.order
             keys, values = keys[chosen], values[chosen]
-        return EncodedReference(
+        return DefaultReference(
             fine=FineReference(keys, values, clusters, picture=resize(lab, _half(lab)), places=(height, width)),
             coarse=CoarseReference(
                 keys=tokens(features.coarse),
@@ -81,7 +85,7 @@ class SSCN(nn.Module):
             ),
         )
 
-    def forward(self, luminance: Tensor, reference: EncodedReference) -> PredictedChroma:
+    def forward(self, luminance: Tensor, reference: DefaultReference) -> PredictedChroma:
         """Chroma for a target.
 
         Args:
@@ -98,7 +102,7 @@ class SSCN(nn.Module):
         return PredictedChroma(ab=full[0], confidence=full[1].clamp(0, 1))
 
     def transfer(
-        self, features: MatchingFeatures, luminance: Tensor, reference: EncodedReference
+        self, features: MatchingFeatures, luminance: Tensor, reference: DefaultReference
     ) -> tuple[LocalMatch, Tensor]:
         """Fine matching and warp of one target: the match, and the reference's Lab put where it says (1, 3, H / 2,
         W / 2)."""

@@ -14,11 +14,19 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
 
 
+class Preset(StrEnum):
+    """Networks that can be trained."""
+
+    DEFAULT = "default"
+    PAPER = "paper"
+
+
 def train(
     photographs: Annotated[Path, typer.Argument(metavar="PHOTOGRAPHS", help="Folder of colour photographs.")],
     output: Annotated[
         Path, typer.Option("--output", metavar="DIR", help="Folder for checkpoint, weights and TensorBoard's log.")
     ],
+    preset: Annotated[Preset, typer.Option("--preset", help="Which network.")] = Preset.DEFAULT,
     steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Batches to learn from.")] = 20000,
     batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Pairs in a batch.")] = 8,
     size: Annotated[int, typer.Option("--size", metavar="N", min=64, help="Side of a training picture.")] = 256,
@@ -35,7 +43,7 @@ def train(
         int, typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between checkpoints.")
     ] = 100,
 ) -> None:
-    """Train the default network; a training that was stopped goes on where its last checkpoint is.
+    """Train the network; a training that was stopped goes on where its last checkpoint is.
 
     Several GPUs: torchrun --nproc-per-node N -m flows.cli train ...
     """
@@ -46,6 +54,7 @@ def train(
     settings = TrainSettings(
         photographs=photographs,
         output=output,
+        preset=preset.value,
         steps=steps,
         batch=batch,
         size=size,

@@ -1,7 +1,7 @@
 """PaperSSCN: grey targets + colour references -> chroma, with the published layers."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,13 @@ from torch.nn import functional as F
 from sscn.errors import SscnError
 from sscn.keys import KEYS, cam_keys, strongest_class
 from sscn.layers import SLOPE
+from sscn.local_detail import Attention, Keys
 from sscn.paper.chroma import AB_SCALE
 from sscn.paper.encoders import SMALLEST_SIDE, ColourEncoder, ContentEncoder
 from sscn.paper.fusion import FusionDecoder
 from sscn.paper.image_transfer import StyleDecoder
 from sscn.paper.transfer import Aligned, Alignment, ReferenceAttention, gather, matching_features
+from sscn.presets import PAPER
 
 DOUBT = 20.0
 """Units of a*, b* in spread and disagreement that divide the confidence by e (ours)."""
@@ -72,9 +74,15 @@ class PaperSSCN(nn.Module):
     of the keys is drawn from a fixed seed, so that the same pictures give the same answer.
     """
 
-    def __init__(self, attention: Literal["sparse", "dense"] = "sparse") -> None:
+    minimum_size = SMALLEST_SIDE
+    """Pixels that a picture's sides have at least."""
+    reference_type = PaperReference
+    keys: Keys = "cam"
+
+    def __init__(self, attention: Attention = "sparse") -> None:
         super().__init__()
-        self.attention = attention
+        self.preset = PAPER
+        self.attention: Attention = attention
         self.content = ContentEncoder()
         self.colour = ColourEncoder()
         self.image_transfer = StyleDecoder()

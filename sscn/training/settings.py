@@ -13,6 +13,7 @@ class TrainSettings:
     """Folder of colour photographs."""
     output: Path
     """Folder for checkpoint, weights and TensorBoard's log."""
+    preset: str = "default"
     steps: int = 2000
     batch: int = 8
     size: int = 256

@@ -20,13 +20,11 @@ from torch.utils.data import DataLoader, Subset
 
 from sscn.efficientnet import load_efficientnet
 from sscn.errors import SscnError
-from sscn.network import SSCN
-from sscn.presets import preset
 from sscn.training.neighbours import nearest_photographs
 from sscn.training.pairs import PairDataset, TrainingPair
 from sscn.training.photographs import Photographs
+from sscn.training.recipes import Recipe, make_recipe
 from sscn.training.settings import TrainProgress, TrainSettings
-from sscn.training.step import losses_of, principal_projection
 from sscn.weights import learned_state
 
 CHECKPOINT = "checkpoint.pt"
@@ -48,19 +46,20 @@ def train(settings: TrainSettings, report: Callable[[TrainProgress], None]) -> P
     device = torch.device(f"cuda:{rank}" if world > 1 and settings.device != "cpu" else settings.device)
     settings.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    network = SSCN(preset("default"), "dense", load_efficientnet()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    recipe = make_recipe(settings.preset)
+    network = recipe.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     photographs = Photographs(settings.photographs)
     pairs = PairDataset(
         photographs,
         seed=settings.seed,
         size=settings.size,
         length=settings.steps * settings.batch,
-        neighbours=nearest_photographs(photographs, network.extract.encoder),
+        neighbours=nearest_photographs(photographs, load_efficientnet(str(device))),
     )
-    training = _Training(network, settings)
+    training = _Training(network, recipe.names, settings)
     done = training.resume(settings.output / CHECKPOINT)
     if done == 0:
-        principal_projection(network, [pairs[n].clean_luminance[None].to(device) for n in range(min(64, len(pairs)))])
+        recipe.begin([pairs[n].clean_luminance[None].to(device) for n in range(min(64, len(pairs)))])
         training.begin_average()
     share = [n for n in range(done * settings.batch, len(pairs)) if n % world == rank]
     loader = DataLoader(
@@ -69,7 +68,7 @@ def train(settings: TrainSettings, report: Callable[[TrainProgress], None]) -> P
         num_workers=settings.workers,
         pin_memory=device.type == "cuda",
     )
-    stepper = _Stepper(network)
+    stepper = _Stepper(recipe)
     parallel = DistributedDataParallel(stepper) if world > 1 else stepper
     for step, batch in enumerate(loader, start=done):
         pair = TrainingPair(*[field.to(device, non_blocking=True) for field in batch])
@@ -88,24 +87,22 @@ def train(settings: TrainSettings, report: Callable[[TrainProgress], None]) -> P
 class _Stepper(nn.Module):
     """The loss as a module, so that DistributedDataParallel can watch its gradients."""
 
-    def __init__(self, network: SSCN) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.network = network
+        self.network = recipe.network
+        self.recipe = recipe
 
     def forward(self, pair: TrainingPair, seed: int) -> Tensor:
-        """A batch -> the parts of its loss, (7,)."""
-        generator = torch.Generator().manual_seed(seed)
-        return torch.stack(list(losses_of(self.network, pair, generator)))
-
-
-LOSS_NAMES = ("place", "match", "style", "fine", "gradient", "variation", "confidence")
+        """A batch -> the parts of its loss."""
+        return self.recipe.losses(pair, torch.Generator().manual_seed(seed))
 
 
 class _Training:
     """All that moves while training: weights, their running mean, the optimiser."""
 
-    def __init__(self, network: SSCN, settings: TrainSettings) -> None:
+    def __init__(self, network: nn.Module, names: tuple[str, ...], settings: TrainSettings) -> None:
         self.network = network
+        self.names = names
         self.settings = settings
         self.learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(self.learned, lr=settings.learning_rate, weight_decay=1e-4)
@@ -134,7 +131,7 @@ class _Training:
         with torch.no_grad():
             for name, value in learned_state(self.network).items():
                 self.average[name].lerp_(value, 1 - self.settings.averaging)
-        return dict(zip(LOSS_NAMES, parts.tolist(), strict=True))
+        return dict(zip(self.names, parts.tolist(), strict=True))
 
     def _identity(self) -> dict[str, Any]:
         own = asdict(self.settings)

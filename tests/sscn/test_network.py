@@ -8,7 +8,7 @@ from sscn import Colorizer, SscnError, colour
 from sscn.efficientnet import load_efficientnet
 from sscn.local_detail import LocalMatch, align, fine_values, grid_places
 from sscn.network import SSCN
-from sscn.presets import preset
+from sscn.presets import DEFAULT
 from sscn.pretrained import load_network
 from sscn.weights import learned_state
 
@@ -20,7 +20,7 @@ def _lab(picture) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def untrained() -> SSCN:
     torch.manual_seed(0)
-    return SSCN(preset("default"), "dense", load_efficientnet()).eval()
+    return SSCN(DEFAULT, "dense", load_efficientnet()).eval()
 
 
 @torch.inference_mode()

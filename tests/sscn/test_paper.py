@@ -111,17 +111,16 @@ def test_the_reference_decides_the_colour(network):
     assert (first.ab - second.ab).abs().mean() > 1
 
 
-def test_sparse_attention_with_all_keys_is_dense_attention(network):
+def test_sparse_attention_with_all_keys_is_dense_attention(network, monkeypatch):
     """On a grid of no more positions than keys both must agree; on a larger one they must not."""
     target = _photograph("cat-chelsea", (64, 64))
-    dense = PaperSSCN("dense").eval()
-    dense.load_state_dict(network.state_dict())
     for side, same in ((64, True), (128, False)):
         reference = _photograph("forest-stream", (side, side))
-        with torch.inference_mode():
+        with torch.inference_mode(), monkeypatch.context() as patch:
             sparse_ab = network(target[:, :1], network.encode_reference(reference)).ab
-            encoded = dense.encode_reference(reference)
-            dense_ab = dense(target[:, :1], encoded).ab
+            patch.setattr(network, "attention", "dense")
+            encoded = network.encode_reference(reference)
+            dense_ab = network(target[:, :1], encoded).ab
         assert encoded.keys.shape[1] == (side // 4) ** 2
         assert torch.allclose(sparse_ab, dense_ab, atol=0.01) == same
 
@@ -155,13 +154,52 @@ def test_gradients_reach_every_parameter():
     network = PaperSSCN()
     for adain in (module for module in network.modules() if isinstance(module, AdaIN)):
         torch.nn.init.normal_(adain.gamma.weight, std=0.1)
-    lab = torch.cat([_photograph(name, (64, 64)) for name in ("cat-chelsea", "coffee-cup")])
+    lab = _photograph("cat-chelsea", (64, 64))
     _loss(network, lab, lab.flip(3)).total.backward()
     without = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert without == ["colour.classifier.weight", "colour.classifier.bias"]
-    _loss(network, lab, lab.flip(3), torch.tensor([281, 967])).total.backward()
+    _loss(network, lab, lab.flip(3), torch.tensor([281])).total.backward()
     assert network.colour.classifier.weight.grad is not None
     assert network.colour.classifier.weight.grad.any()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_it_learns_sixteen_pairs_by_heart():
+    """Training reaches every part: the whole published loss falls tenfold (some 6 minutes on one thread)."""
+    torch.manual_seed(0)
+    targets, references = _sixteen_pairs()
+    network = PaperSSCN().to(memory_format=torch.channels_last)
+    steps = 160
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-4, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / 8, 2 * (1 - step / steps) + 0.02)
+    )
+    with torch.no_grad():
+        before = _loss(network, targets, references)
+    for _ in range(steps // 4):
+        for batch in torch.randperm(16).split(4):
+            optimizer.zero_grad()
+            _loss(network, targets[batch], references[batch]).total.backward()
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():
+        after = _loss(network, targets, references)
+    print(f"before: {before}\nafter: {after}\nfall: {float(before.total / after.total):.1f}")
+    assert after.total < before.total / 10
+
+
+def _sixteen_pairs() -> tuple[Tensor, Tensor]:
+    """Parts of real photographs (16, 3, 64, 64), and the same warped smoothly, every other one mirrored."""
+    names = sorted(path.stem for path in REFERENCES.glob("*.jpg"))
+    middle, corner = (0.375, 0.375, 0.625, 0.625), (0.1, 0.1, 0.35, 0.35)
+    places = [(name, middle) for name in names] + [(name, corner) for name in names]
+    targets = torch.cat([_photograph(name, (64, 64), box) for name, box in places[:16]])
+    offsets = F.interpolate(0.15 * torch.randn(16, 2, 4, 4), (64, 64), mode="bicubic").permute(0, 2, 3, 1)
+    still = F.affine_grid(torch.eye(2, 3).expand(16, 2, 3), [16, 3, 64, 64], align_corners=False)
+    references = F.grid_sample(targets, still + offsets, padding_mode="reflection", align_corners=False)
+    references[::2] = references[::2].flip(3)
+    return targets, references
 
 
 def _loss(network: PaperSSCN, target: Tensor, reference: Tensor, labels: Tensor | None = None) -> PaperLosses:
