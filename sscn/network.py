@@ -125,7 +125,9 @@ class SSCN(nn.Module):
         confidence = match_confidence(MatchStatistics(match.ab, style, match.spread, match.best, style_best))
         calm = self.calm(match.ab, style, confidence, light / 100)
         given = Candidates(calm, style, style_best, match, aligned, confidence)
-        return self.decode(given, features, luminance)  # type: ignore[no-any-return]
+        fused: FusedChroma = self.decode(given, features, luminance)
+        # on a blank card every place matches something, and means nothing
+        return FusedChroma(*[maps * features.evidence for maps in fused])
 
 
 def _half(picture: Tensor) -> tuple[int, int]:
