@@ -182,7 +182,10 @@ def test_it_learns_sixteen_pairs_by_heart():
     targets, references = _sixteen_pairs()
     network = PaperSSCN().to(memory_format=torch.channels_last)
     steps = 136
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-4, betas=(0.9, 0.98), fused=True)
+    head = list(network.fusion.to_bins.parameters())
+    rest = [parameter for name, parameter in network.named_parameters() if not name.startswith("fusion.to_bins")]
+    groups = [{"params": rest, "lr": 3e-4}, {"params": head, "lr": 3e-3}]  # logits need large weights, and soon
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / 8, 1 - step / steps))
     with torch.no_grad():
         before = _loss(network, targets, references)
