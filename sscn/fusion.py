@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sscn.alignment import AlignedReference
 from sscn.guided_filter import apply_model, guided_model
 from sscn.image_transfer import CHROMA_UNIT
 from sscn.layers import ResidualBlock
@@ -20,6 +21,8 @@ from sscn.presets import Preset
 
 _LIGHT_UNIT = 25.0
 """Differences of L* are divided by this on their way into learned layers."""
+_MISFIT_UNIT = 5.0
+"""Also of L*, where the alignment tells how well a place fits."""
 
 
 class CalmFusion(nn.Module):
@@ -61,8 +64,8 @@ class Candidates(NamedTuple):
     """(N, 1, h, w) greatest similarity of the semantic match."""
     match: LocalMatch
     """The fine stage's findings."""
-    aligned: Tensor
-    """(N, 3, H / 2, W / 2) the reference's Lab, put where the match says."""
+    aligned: AlignedReference
+    """The reference, put where the match says."""
     confidence: Tensor
     """(N, 1, h, w) by ``match_confidence``."""
 
@@ -88,7 +91,7 @@ class FusionDecoder(nn.Module):
         self.take = nn.ModuleDict(
             {str(b): nn.Conv2d(BLOCK_CHANNELS[b], width, 1) for b, width in ((2, 16), (4, eighth), (10, sixteenth))}
         )
-        self.begin = nn.Conv2d(19 + 16, quarter, 3, padding=1)
+        self.begin = nn.Conv2d(20 + 16, quarter, 3, padding=1)
         self.quarter_in = ResidualBlock(quarter)
         self.to_eighth = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
         self.eighth_in = ResidualBlock(eighth)
@@ -100,16 +103,16 @@ class FusionDecoder(nn.Module):
         self.quarter_out = ResidualBlock(quarter)
         self.answer = _zero(nn.Conv2d(quarter, 6, 1))
         self.from_quarter = nn.Conv2d(quarter, half, 1)
-        self.half_in = nn.Conv2d(BLOCK_CHANNELS[0] + 8, half, 3, padding=1)
+        self.half_in = nn.Conv2d(BLOCK_CHANNELS[0] + 9, half, 3, padding=1)
         self.half_out = nn.Conv2d(half, half, 3, padding=1)
         self.half_answer = _zero(nn.Conv2d(half, 3, 3, padding=1))
 
     def forward(self, given: Candidates, features: MatchingFeatures, luminance: Tensor) -> FusedChroma:
         """Candidates, encoder maps and L* (N, 1, H, W) of the targets -> chroma at half size."""
-        size, half_size = given.calm.shape[-2:], given.aligned.shape[-2:]
+        size, half_size = given.calm.shape[-2:], given.aligned.lab.shape[-2:]
         light = resize(luminance, size)
         light_half = resize(luminance, half_size)
-        aligned = resize(given.aligned, size)
+        aligned = resize(given.aligned.lab, size)
         x = self._body(given, aligned, light, features)
         answer = self.answer(x)
         ab = given.calm + answer[:, :2] * CHROMA_UNIT
@@ -133,6 +136,7 @@ class FusionDecoder(nn.Module):
                 given.style / CHROMA_UNIT,
                 given.calm / CHROMA_UNIT,
                 aligned[:, 1:] / CHROMA_UNIT,
+                resize(given.aligned.misfit, light.shape[-2:]) / _MISFIT_UNIT,
                 match.spread / 10,
                 match.best,
                 given.style_best,
@@ -161,11 +165,12 @@ class FusionDecoder(nn.Module):
         guide = light / 100
         model = guided_model(guide, resize(ab, size), self.edge_radius, self.edge_epsilon)
         followed = apply_model(model, guide)
-        aligned = given.aligned[:, 1:]
-        difference = (given.aligned[:, :1] - light) / _LIGHT_UNIT
+        aligned = given.aligned.lab[:, 1:]
+        difference = (given.aligned.lab[:, :1] - light) / _LIGHT_UNIT
         map_ = resize(features.maps[0], size)
         seen = [map_ * map_.shape[1] ** 0.5, light / 50 - 1, followed / CHROMA_UNIT, aligned / CHROMA_UNIT]
-        seen += [difference, difference.abs(), (aligned - followed).norm(dim=1, keepdim=True) / CHROMA_UNIT]
+        seen += [given.aligned.misfit / _MISFIT_UNIT, difference, difference.abs()]
+        seen += [(aligned - followed).norm(dim=1, keepdim=True) / CHROMA_UNIT]
         y = self.half_in(torch.cat(seen, dim=1)) + resize(self.from_quarter(x), size)
         y = F.relu(self.half_out(F.relu(y))) + y
         answer = self.half_answer(F.relu(y))

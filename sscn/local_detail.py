@@ -5,11 +5,8 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sscn.attention import Attended, KeyClusters, attend, attend_routed
-from sscn.guided_filter import box_mean
-from sscn.highlights import pale_highlights
 from sscn.matching import grid, tokens
 from sscn.presets import Preset
 
@@ -72,48 +69,23 @@ class LocalDetailTransfer(nn.Module):
         super().__init__()
         self.temperature = preset.temperature
         self.routes = preset.routes
-        self.highlight_softness = preset.highlight_softness
 
-    def forward(self, features: Tensor, luminance: Tensor, reference: FineReference) -> LocalMatch:
-        """Fine features (1, D, h, w), L* (1, 1, h, w) -> what matches them."""
-        return self.read(self._attend(tokens(features), reference), luminance, reference.places)
+    def forward(self, features: Tensor, reference: FineReference) -> LocalMatch:
+        """Fine features (1, D, h, w) -> what matches them."""
+        size = (features.shape[-2], features.shape[-1])
+        return self.read(self._attend(tokens(features), reference), size, reference.places)
 
-    def read(self, found: Attended, luminance: Tensor, places: tuple[int, int]) -> LocalMatch:
-        """What attention brought back for each place of the grid of ``luminance`` (1, 1, h, w); ``places`` is the size
-        of the keys' grid."""
-        size = (luminance.shape[-2], luminance.shape[-1])
+    def read(self, found: Attended, size: tuple[int, int], places: tuple[int, int]) -> LocalMatch:
+        """What attention brought back for a grid of ``size``; ``places`` is the size of the keys' grid."""
         maps = grid(torch.cat([found.values, found.best[:, None]], dim=1), size)
-        found_luminance, ab, square, place, place_square, best = torch.split(maps, [1, 2, 1, 2, 1, 1], dim=1)
+        luminance, ab, square, place, place_square, best = torch.split(maps, [1, 2, 1, 2, 1, 1], dim=1)
         spread = (square - ab.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt()
         cells = max(places) / 2
         scatter = (place_square - place.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt() * cells
-        ab = pale_highlights(ab, luminance, found_luminance, self.highlight_softness)
-        return LocalMatch(ab, found_luminance, spread, best, place, scatter)
+        return LocalMatch(ab, luminance, spread, best, place, scatter)
 
     def _attend(self, queries: Tensor, reference: FineReference) -> Attended:
         keys, values, clusters = reference.keys, reference.values, reference.clusters
         if clusters is None:
             return attend(queries, keys, values, self.temperature)
         return attend_routed(queries, keys, values, clusters, self.routes, self.temperature)
-
-
-def align(match: LocalMatch, picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """The reference's own pixels, put where the match says: sharper than the keys' grid where the match is a shift.
-
-    Places are averaged among neighbours that are sure of theirs first, so that a lone wrong match does not tear the
-    picture. Where the match is scattered the result means nothing; the fusion tells by the luminance that comes along.
-
-    Args:
-        match: from ``LocalDetailTransfer``, (N, C, h, w).
-        picture: L*, a*, b* of the reference, (N, 3, H', W').
-        size: height and width of the result.
-
-    Returns:
-        L*, a*, b* (N, 3, *size).
-    """
-    own = grid_places(match.place.shape[-2], match.place.shape[-1], match.place.device)
-    sure = 1 / (0.5 + match.scatter.square())
-    shift = box_mean(sure * (match.place - own), 1) / box_mean(sure, 1).clamp_min(1e-6)
-    shift = F.interpolate(shift, size, mode="bilinear", align_corners=False)
-    place = (grid_places(*size, device=shift.device) + shift).permute(0, 2, 3, 1)
-    return F.grid_sample(picture, place, mode="bilinear", padding_mode="border", align_corners=False)

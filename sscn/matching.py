@@ -51,6 +51,11 @@ def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     return F.interpolate(maps, (size[0], size[1]), mode="bilinear", align_corners=False)
 
 
+def half_size(picture: Tensor) -> tuple[int, int]:
+    """Half the height and width of (..., H, W), rounded up."""
+    return -(-picture.shape[-2] // 2), -(-picture.shape[-1] // 2)
+
+
 class FineFeatures(nn.Module):
     """Joins encoder blocks into one feature vector a place (in the place of the paper's 960-channel pyramid).
 

@@ -12,17 +12,19 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sscn.alignment import AlignedReference, align
 from sscn.attention import cluster_keys
 from sscn.confidence import MatchStatistics, match_confidence
 from sscn.efficientnet import EfficientNetLite0
 from sscn.fusion import CalmFusion, Candidates, FusedChroma, FusionDecoder
+from sscn.highlights import pale_highlights
 from sscn.image_transfer import CoarseReference, GlobalMatch, GlobalStyle
 from sscn.keys import cam_keys, class_activation
-from sscn.local_detail import Attention, FineReference, Keys, LocalDetailTransfer, LocalMatch, align, fine_values
-from sscn.matching import FeatureExtractor, MatchingFeatures, resize, tokens
+from sscn.local_detail import Attention, FineReference, Keys, LocalDetailTransfer, LocalMatch, fine_values
+from sscn.matching import FeatureExtractor, MatchingFeatures, half_size, resize, tokens
 from sscn.presets import Preset
 
-NETWORK_VERSION = 2
+NETWORK_VERSION = 3
 """Raised with every change of the arithmetic that changes pixels, so that finished copies are known to be of another
 network even where weights and knobs are the same."""
 
@@ -77,7 +79,7 @@ class SSCN(nn.Module):
                 chosen = clusters.order
             keys, values = keys[chosen], values[chosen]
         return DefaultReference(
-            fine=FineReference(keys, values, clusters, picture=resize(lab, _half(lab)), places=(height, width)),
+            fine=FineReference(keys, values, clusters, picture=resize(lab, half_size(lab)), places=(height, width)),
             coarse=CoarseReference(
                 keys=tokens(features.coarse),
                 values=tokens(resize(lab, features.coarse.shape[-2:])),
@@ -103,19 +105,17 @@ class SSCN(nn.Module):
 
     def transfer(
         self, features: MatchingFeatures, luminance: Tensor, reference: DefaultReference
-    ) -> tuple[LocalMatch, Tensor]:
-        """Fine matching and warp of one target: the match, and the reference's Lab put where it says (1, 3, H / 2,
-        W / 2)."""
-        light = resize(luminance, features.fine.shape[-2:])
-        match = self.local_detail(features.fine, light, reference.fine)
-        return match, align(match, reference.fine.picture, _half(luminance))
+    ) -> tuple[LocalMatch, AlignedReference]:
+        """Fine matching and warp of one target: the match, and the reference put where it says."""
+        match = self.local_detail(features.fine, reference.fine)
+        return match, align(match, reference.fine.picture, resize(luminance, half_size(luminance)))
 
     def fuse(
         self,
         features: MatchingFeatures,
         luminance: Tensor,
         match: LocalMatch,
-        aligned: Tensor,
+        aligned: AlignedReference,
         semantic: GlobalMatch,
         style: Tensor,
     ) -> FusedChroma:
@@ -123,12 +123,9 @@ class SSCN(nn.Module):
         light = resize(luminance, match.ab.shape[-2:])
         style_best = F.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
         confidence = match_confidence(MatchStatistics(match.ab, style, match.spread, match.best, style_best))
-        calm = self.calm(match.ab, style, confidence, light / 100)
+        pale = pale_highlights(match.ab, light, match.luminance, self.preset.highlight_softness)
+        calm = self.calm(pale, style, confidence, light / 100)
         given = Candidates(calm, style, style_best, match, aligned, confidence)
         fused: FusedChroma = self.decode(given, features, luminance)
         # on a blank card every place matches something, and means nothing
         return FusedChroma(*[maps * features.evidence for maps in fused])
-
-
-def _half(picture: Tensor) -> tuple[int, int]:
-    return -(-picture.shape[-2] // 2), -(-picture.shape[-1] // 2)

@@ -28,6 +28,12 @@ from sscn.training.warps import (
     undo,
 )
 
+_STILLS = 0.25
+"""Share of the moments whose camera stands still."""
+_NEWCOMERS = 0.3
+"""Share of the passers-by that are not in the reference yet: what no match can know."""
+_FAR = 4.0
+"""Further than the width of a picture."""
 Pixels = NDArray[np.uint8]
 Random = np.random.Generator
 
@@ -85,6 +91,8 @@ def motion_scene(material: Material, random: Random) -> Scene:
     """Two moments of a film: the camera pans, things stir, and often something passes in front."""
     stir = random.normal(0, 1, (2, 5, 5)) * random.uniform(0, 0.02)
     move = similarity(1 + random.normal(0, 0.03), random.normal(0, 2), _shift(random, 0.08))
+    if random.random() < _STILLS:
+        stir, move = np.zeros_like(stir), similarity()
     scene = _moved_scene(material, random, move, smooth_flow(stir, material.size))
     return _with_passer_by(scene, material, random) if random.random() < 0.6 else scene
 
@@ -144,6 +152,8 @@ def _with_passer_by(scene: Scene, material: Material, random: Random) -> Scene:
     extent = random.uniform(0.15, 0.45)
     at_target = similarity(extent, random.uniform(-30, 30), _shift(random, 0.7))
     own_motion = similarity(1 + random.normal(0, 0.04), random.normal(0, 5), _shift(random, 0.3))
+    if random.random() < _NEWCOMERS:
+        own_motion = similarity(shift=(_FAR, 0.0)) @ own_motion
     at_reference = own_motion @ at_target
     texture = _random_crop(material.other, random, 0.3, 0.8)
     on_target, on_reference = (transform(inverse(at), grid) for at in (at_target, at_reference))

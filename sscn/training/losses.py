@@ -114,10 +114,8 @@ def _bilinear_gather(rows: Tensor, place: Tensor, size: tuple[int, int]) -> Tens
     x = ((place[:, 0] + 1) * width / 2 - 0.5).clamp(0, width - 1)
     y = ((place[:, 1] + 1) * height / 2 - 0.5).clamp(0, height - 1)
     left, top = x.floor().clamp(max=width - 2), y.floor().clamp(max=height - 2)
-    total = torch.zeros_like(x)
-    for dy in (0, 1):
-        for dx in (0, 1):
-            share = (1 - (x - left - dx).abs()) * (1 - (y - top - dy).abs())
-            index = ((top + dy) * width + left + dx).long()
-            total = total + share * rows.gather(2, index[..., None])[..., 0]
-    return total
+    corners = [(left + dx, top + dy) for dy in (0, 1) for dx in (0, 1)]
+    shares = torch.stack([(1 - (x - u).abs()) * (1 - (y - v).abs()) for u, v in corners], dim=2)
+    index = torch.stack([v * width + u for u, v in corners], dim=2).long()
+    # one gather: its gradient fills a tensor of the size of ``rows``
+    return (shares * rows.gather(2, index)).sum(dim=2)

@@ -18,10 +18,10 @@ from sscn.training.photographs import Photographs
 
 KINDS = ("thin_plate", "elsewhere", "motion", "neighbour", "unrelated")
 DEFAULT_MIX: Mapping[str, float] = MappingProxyType(
-    {"thin_plate": 0.25, "elsewhere": 0.2, "motion": 0.25, "neighbour": 0.1, "unrelated": 0.2}
+    {"thin_plate": 0.2, "elsewhere": 0.2, "motion": 0.3, "neighbour": 0.1, "unrelated": 0.2}
 )
 """Share of each kind. The fifth of unrelated pairs is the paper's (Bai et al. 2022, supplement)."""
-DAMAGED_SHARE = 0.6
+DAMAGED_SHARE = 0.45
 EXPOSED_SHARE = 0.5
 
 
@@ -103,7 +103,7 @@ class PairDataset(Dataset[TrainingPair]):
         kind = int(random.choice(len(KINDS), p=self._shares))
         scene = SCENES[KINDS[kind]](self._material(random), random)
         jitter = ColourJitter.drawn(random)
-        gamma = float(np.exp(random.uniform(np.log(0.7), np.log(1.4)))) if random.random() < EXPOSED_SHARE else 1.0
+        gamma = float(np.exp(random.uniform(np.log(0.5), np.log(2.0)))) if random.random() < EXPOSED_SHARE else 1.0
         target = in_gamut(jitter(colour.linear_to_lab(scene.target)))
         reference = in_gamut(exposed(jitter(colour.linear_to_lab(scene.reference)), gamma))
         clean = target[:1].clamp(0, 100)

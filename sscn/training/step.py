@@ -4,15 +4,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sscn.alignment import align
 from sscn.attention import attend
 from sscn.image_transfer import GlobalMatch
-from sscn.local_detail import LocalMatch, align, fine_values
-from sscn.matching import MatchingFeatures, resize, tokens
+from sscn.local_detail import LocalMatch, fine_values
+from sscn.matching import MatchingFeatures, half_size, resize, tokens
 from sscn.network import SSCN
 from sscn.training.losses import Losses, answer_losses, matching_losses
 from sscn.training.pairs import TrainingPair
 
-QUERIES = 1024
+QUERIES = 384
 """Places of a target whose matching is trained at each step."""
 _WEIGHTS = Losses(*[torch.tensor(weight) for weight in (0.15, 0.5, 0.3, 1.0, 1.0, 0.1, 2.0)])
 
@@ -38,7 +39,8 @@ def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator) -> 
         keys = of_reference.fine.float().flatten(2).transpose(1, 2)
         place, colour = matching_losses(queries, keys, chosen, pair, size, network.preset.temperature)
         match, semantic = _matches(network, of_target, of_reference, pair)
-        aligned = align(match, resize(pair.reference, _half(pair.reference)), _half(pair.luminance))
+        half = half_size(pair.luminance)
+        aligned = align(match, resize(pair.reference, half), resize(pair.luminance, half))
     code = network.global_style.encode(of_reference, pair.reference)
     light = resize(pair.luminance, size)
     style = network.global_style(semantic, of_target, light, code)
@@ -56,14 +58,13 @@ def _matches(
     detail = network.local_detail
     size = (of_target.fine.shape[-2], of_target.fine.shape[-1])
     values = fine_values(resize(pair.reference, size))
-    light = resize(pair.luminance, size)
     coarse_values = resize(pair.reference, of_reference.coarse.shape[-2:])
     fine, coarse = [], []
     for n in range(pair.luminance.shape[0]):
         keys = tokens(of_reference.fine[n : n + 1].float())
         queries = tokens(of_target.fine[n : n + 1].float())
         brought = attend(queries, keys, tokens(values[n : n + 1]), network.preset.temperature)
-        fine.append(detail.read(brought, light[n : n + 1], size))
+        fine.append(detail.read(brought, size, size))
         found = attend(
             tokens(of_target.coarse[n : n + 1].float()),
             tokens(of_reference.coarse[n : n + 1].float()),
@@ -76,10 +77,6 @@ def _matches(
         LocalMatch(*[torch.cat(parts) for parts in zip(*fine, strict=True)]),
         GlobalMatch(*[torch.cat(parts) for parts in zip(*coarse, strict=True)]),
     )
-
-
-def _half(picture: Tensor) -> tuple[int, int]:
-    return -(-picture.shape[-2] // 2), -(-picture.shape[-1] // 2)
 
 
 @torch.no_grad()
