@@ -119,7 +119,7 @@ def attend_routed(
         temperature: softmax temperature on the cosine similarity.
     """
     count = len(clusters.sizes)
-    routed = (queries @ clusters.centroids.T).topk(min(routes, count), dim=1).indices
+    routed = (queries @ clusters.centroids.T).topk(min(routes, count), dim=1, sorted=False).indices
     by_cluster = routed.flatten().argsort(stable=True)
     sizes = torch.bincount(routed.flatten(), minlength=count).tolist()
     weighted = _with_ones(values)
@@ -133,7 +133,7 @@ def attend_routed(
     )
     for pairs, own_keys, own_values in parts:
         for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(own_keys))):
-            own_sums, own_best = _weigh(queries[group], own_keys, own_values, temperature)
+            own_sums, own_best = _weigh(queries.index_select(0, group), own_keys, own_values, temperature)
             best[group] = torch.maximum(best[group], own_best)
-            sums[group] += own_sums
+            sums.index_add_(0, group, own_sums)  # a query comes once in a group: no order to depend on
     return _attended(sums, best)

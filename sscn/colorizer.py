@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sscn import colour
+from sscn.allocator import keep_freed_memory
 from sscn.errors import SscnError
 from sscn.guided_filter import apply_model, guided_model
 from sscn.local_detail import Attention, Keys
@@ -68,7 +69,7 @@ class Colorizer:
         keys: Keys = "routed",
         weights: Path | None = None,
     ) -> Self:
-        """Load a shipped preset.
+        """Load a shipped preset. On the CPU the process keeps memory it frees (``sscn.allocator``).
 
         Args:
             name: the preset: ``default``, or ``paper`` with weights of one's own.
@@ -85,6 +86,8 @@ class Colorizer:
         if size < network.minimum_size:
             raise SscnError(f"a working size of {size} pixels is too small; {network.minimum_size} is the least")
         chosen = _device(device)
+        if chosen.type == "cpu":
+            keep_freed_memory()
         network = network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, device=chosen, size=size, weights_digest=digest)
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sscn.matching import lengths
+
 
 @dataclass(frozen=True)
 class MatchStatistics:
@@ -31,8 +33,8 @@ class MatchStatistics:
 
 def match_confidence(match: MatchStatistics) -> Tensor:
     """Probability 0..1 that the fine match's chroma is right, (1, 1, h, w), agreed with its neighbours."""
-    disagreement = (match.fine - match.coarse).norm(dim=1, keepdim=True)
-    chroma = match.fine.norm(dim=1, keepdim=True)
+    disagreement = lengths(match.fine - match.coarse)
+    chroma = lengths(match.fine)
     logit = (
         1.03
         + 3.75 * (match.best - 0.6)

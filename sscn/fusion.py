@@ -16,7 +16,7 @@ from sscn.guided_filter import apply_model, guided_model
 from sscn.image_transfer import CHROMA_UNIT
 from sscn.layers import ResidualBlock
 from sscn.local_detail import LocalMatch
-from sscn.matching import BLOCK_CHANNELS, MatchingFeatures, resize
+from sscn.matching import BLOCK_CHANNELS, MatchingFeatures, lengths, resize
 from sscn.presets import Preset
 
 _LIGHT_UNIT = 25.0
@@ -142,8 +142,8 @@ class FusionDecoder(nn.Module):
                 given.style_best,
                 torch.log1p(match.scatter),
                 given.confidence,
-                (match.ab - given.style).norm(dim=1, keepdim=True) / CHROMA_UNIT,
-                (match.ab - aligned[:, 1:]).norm(dim=1, keepdim=True) / CHROMA_UNIT,
+                lengths(match.ab - given.style) / CHROMA_UNIT,
+                lengths(match.ab - aligned[:, 1:]) / CHROMA_UNIT,
             ],
             dim=1,
         )
@@ -170,7 +170,7 @@ class FusionDecoder(nn.Module):
         map_ = resize(features.maps[0], size)
         seen = [map_ * map_.shape[1] ** 0.5, light / 50 - 1, followed / CHROMA_UNIT, aligned / CHROMA_UNIT]
         seen += [given.aligned.misfit / _MISFIT_UNIT, difference, difference.abs()]
-        seen += [(aligned - followed).norm(dim=1, keepdim=True) / CHROMA_UNIT]
+        seen += [lengths(aligned - followed) / CHROMA_UNIT]
         y = self.half_in(torch.cat(seen, dim=1)) + resize(self.from_quarter(x), size)
         y = F.relu(self.half_out(F.relu(y))) + y
         answer = self.half_answer(F.relu(y))

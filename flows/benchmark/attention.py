@@ -57,9 +57,11 @@ def measure_attention(sizes: Sequence[int], device: str) -> list[AttentionFigure
 def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures:
     import torch
 
+    from sscn.allocator import keep_freed_memory
     from sscn.matching import resize
     from sscn.pretrained import load_network
 
+    keep_freed_memory()  # as the Colorizer does
     network, _ = load_network("default", attention=attention)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     target, reference = (_lab(name, size).to(device) for name in PICTURES)

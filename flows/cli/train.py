@@ -33,6 +33,9 @@ def train(
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", metavar="RATE", min=0, help="At its highest.")
     ] = 1e-3,
+    matching_steps: Annotated[
+        int, typer.Option("--matching-steps", metavar="N", min=0, help="Steps in which the matching learns too.")
+    ] = 500,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same weights.")] = 1,
     precision: Annotated[Precision, typer.Option("--precision", help="bf16 is for GPUs.")] = Precision.FLOAT32,
     device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -59,6 +62,7 @@ def train(
         batch=batch,
         size=size,
         learning_rate=learning_rate,
+        matching_steps=matching_steps,
         seed=seed,
         precision=precision.value,
         device=resolve_device(device),

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from sscn.fusion import FusedChroma
 from sscn.local_detail import LocalMatch
-from sscn.matching import resize
+from sscn.matching import lengths, resize
 from sscn.training.pairs import TrainingPair
 
 RIGHT_WITHIN = 12.0
@@ -89,7 +89,7 @@ def answer_losses(fused: FusedChroma, style: Tensor, match: LocalMatch, pair: Tr
         (_smooth_l1(ours, true) * related).mean() for ours, true in zip(_slopes(fused.ab), _slopes(half), strict=True)
     )
     variation = sum((slope.abs() * (1 - related)).mean() for slope in _slopes(fused.coarse_ab))
-    right = ((match.ab - resize(pair.truth, quarter.shape[-2:])).norm(dim=1, keepdim=True) < RIGHT_WITHIN).float()
+    right = (lengths(match.ab - resize(pair.truth, quarter.shape[-2:])) < RIGHT_WITHIN).float()
     confidence = F.binary_cross_entropy(fused.confidence.clamp(1e-4, 1 - 1e-4), right)
     assert isinstance(gradient, Tensor)
     assert isinstance(variation, Tensor)

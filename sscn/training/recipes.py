@@ -1,5 +1,6 @@
 """How each preset learns from a batch of pairs."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import torch
@@ -28,24 +29,32 @@ class Recipe(Protocol):
     def begin(self, luminances: list[Tensor]) -> None:
         """Before the first step; L* (1, 1, S, S) of some targets."""
 
-    def losses(self, pair: TrainingPair, generator: torch.Generator) -> Tensor:
+    def losses(self, pair: TrainingPair, generator: torch.Generator, step: int) -> Tensor:
         """The weighted parts of a batch's loss, (len(names),); what is random comes from ``generator``."""
+
+    def resting(self, step: int) -> Iterable[nn.Parameter]:
+        """What does not learn at this step, though it does at others."""
 
 
 class DefaultRecipe:
     """Preset ``default``: all but the pretrained encoder learns."""
 
-    def __init__(self, network: SSCN) -> None:
+    def __init__(self, network: SSCN, matching_steps: int) -> None:
         self.network = network
         self.names = Losses._fields
+        self.matching_steps = matching_steps
 
     def begin(self, luminances: list[Tensor]) -> None:
         """The matching starts from the encoder's principal components."""
         principal_projection(self.network, luminances)
 
-    def losses(self, pair: TrainingPair, generator: torch.Generator) -> Tensor:
+    def losses(self, pair: TrainingPair, generator: torch.Generator, step: int) -> Tensor:
         """See ``sscn.training.step``."""
-        return torch.stack(list(losses_of(self.network, pair, generator)))
+        return torch.stack(list(losses_of(self.network, pair, generator, matching=step < self.matching_steps)))
+
+    def resting(self, step: int) -> Iterable[nn.Parameter]:
+        """The matching, after its steps."""
+        return self.network.extract.fine.parameters() if step >= self.matching_steps else ()
 
 
 class PaperRecipe:
@@ -60,18 +69,22 @@ class PaperRecipe:
     def begin(self, luminances: list[Tensor]) -> None:
         """Nothing: every layer starts from scratch."""
 
-    def losses(self, pair: TrainingPair, generator: torch.Generator) -> Tensor:
+    def losses(self, pair: TrainingPair, generator: torch.Generator, step: int) -> Tensor:
         """Paper, supplement: smooth-L1 of both stages, total variation, 529-bin cross-entropy."""
         seed = int(torch.randint(1 << 30, (), generator=generator))
         reference = self.network.encode_reference(pair.reference, key_seed=seed)
         return paper_losses(self.network(pair.luminance, reference), reference, pair.truth).total[None]
 
+    def resting(self, step: int) -> Iterable[nn.Parameter]:
+        """Nothing."""
+        return ()
 
-def make_recipe(preset: str) -> Recipe:
-    """An untrained network of the preset and how it learns.
+
+def make_recipe(preset: str, matching_steps: int) -> Recipe:
+    """An untrained network of the preset and how it learns (``TrainSettings.matching_steps``).
 
     Raises:
         SscnError: there is no such preset.
     """
     network = make_network(preset, "dense" if preset == "default" else "sparse")
-    return DefaultRecipe(network) if isinstance(network, SSCN) else PaperRecipe(network)
+    return DefaultRecipe(network, matching_steps) if isinstance(network, SSCN) else PaperRecipe(network)

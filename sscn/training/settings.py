@@ -21,6 +21,8 @@ class TrainSettings:
     learning_rate: float = 1e-3
     warm_up: int = 50
     """Steps over which the learning rate rises."""
+    matching_steps: int = 500
+    """Steps in which the matching learns too; then it rests. On a few hundred photographs it gets worse beyond."""
     averaging: float = 0.995
     """Decay of the running mean of the weights, which is what is kept in the end."""
     seed: int = 1

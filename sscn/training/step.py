@@ -18,7 +18,7 @@ QUERIES = 384
 _WEIGHTS = Losses(*[torch.tensor(weight) for weight in (0.15, 0.5, 0.3, 1.0, 1.0, 0.1, 2.0)])
 
 
-def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator) -> Losses:
+def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator, matching: bool = True) -> Losses:
     """All losses of a batch.
 
     The fusion sees the dense match as it is; gradients of its losses do not flow into the matching features, which
@@ -28,16 +28,19 @@ def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator) -> 
         network: in training.
         pair: a batch, every field with a leading N.
         generator: chooses the places whose matching is trained; on the CPU.
+        matching: whether the matching learns; else its losses are 0, and so are its gradients.
     """
-    of_target = network.extract(pair.luminance)
-    of_reference = network.extract(pair.reference[:, :1])
+    with torch.set_grad_enabled(matching and torch.is_grad_enabled()):
+        of_target = network.extract(pair.luminance)
+        of_reference = network.extract(pair.reference[:, :1])
     size = (of_target.fine.shape[-2], of_target.fine.shape[-1])
-    places = size[0] * size[1]
-    chosen = torch.randperm(places, generator=generator)[: min(QUERIES, places)].to(pair.truth.device)
     with torch.autocast(pair.truth.device.type, enabled=False):
-        queries = of_target.fine.float().flatten(2).transpose(1, 2)[:, chosen]
-        keys = of_reference.fine.float().flatten(2).transpose(1, 2)
-        place, colour = matching_losses(queries, keys, chosen, pair, size, network.preset.temperature)
+        if matching:
+            place, colour = _matching_losses(network, of_target, of_reference, pair, generator)
+        else:  # every parameter has a part in the loss, as DistributedDataParallel expects
+            place = colour = sum(
+                (0 * weight.sum() for weight in network.extract.fine.parameters()), pair.truth.new_zeros(())
+            )
         match, semantic = _matches(network, of_target, of_reference, pair)
         half = half_size(pair.luminance)
         aligned = align(match, resize(pair.reference, half), resize(pair.luminance, half))
@@ -48,6 +51,22 @@ def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator) -> 
     answers = answer_losses(fused, style, match, pair)
     parts = (place, colour, *answers)
     return Losses(*[part.float() * weight.to(part.device) for part, weight in zip(parts, _WEIGHTS, strict=True)])
+
+
+def _matching_losses(
+    network: SSCN,
+    of_target: MatchingFeatures,
+    of_reference: MatchingFeatures,
+    pair: TrainingPair,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Losses of the matching at places that ``generator`` chooses."""
+    size = (of_target.fine.shape[-2], of_target.fine.shape[-1])
+    places = size[0] * size[1]
+    chosen = torch.randperm(places, generator=generator)[: min(QUERIES, places)].to(pair.truth.device)
+    queries = of_target.fine.float().flatten(2).transpose(1, 2)[:, chosen]
+    keys = of_reference.fine.float().flatten(2).transpose(1, 2)
+    return matching_losses(queries, keys, chosen, pair, size, network.preset.temperature)
 
 
 @torch.no_grad()

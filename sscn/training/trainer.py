@@ -46,8 +46,8 @@ def train(settings: TrainSettings, report: Callable[[TrainProgress], None]) -> P
     device = torch.device(f"cuda:{rank}" if world > 1 and settings.device != "cpu" else settings.device)
     settings.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    recipe = make_recipe(settings.preset)
-    network = recipe.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    recipe = make_recipe(settings.preset, settings.matching_steps)
+    recipe.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     photographs = Photographs(settings.photographs)
     pairs = PairDataset(
         photographs,
@@ -56,7 +56,7 @@ def train(settings: TrainSettings, report: Callable[[TrainProgress], None]) -> P
         length=settings.steps * settings.batch,
         neighbours=nearest_photographs(photographs, load_efficientnet(str(device))),
     )
-    training = _Training(network, recipe.names, settings)
+    training = _Training(recipe, settings)
     done = training.resume(settings.output / CHECKPOINT)
     if done == 0:
         recipe.begin([pairs[n].clean_luminance[None].to(device) for n in range(min(64, len(pairs)))])
@@ -92,19 +92,19 @@ class _Stepper(nn.Module):
         self.network = recipe.network
         self.recipe = recipe
 
-    def forward(self, pair: TrainingPair, seed: int) -> Tensor:
+    def forward(self, pair: TrainingPair, seed: int, step: int) -> Tensor:
         """A batch -> the parts of its loss."""
-        return self.recipe.losses(pair, torch.Generator().manual_seed(seed))
+        return self.recipe.losses(pair, torch.Generator().manual_seed(seed), step)
 
 
 class _Training:
     """All that moves while training: weights, their running mean, the optimiser."""
 
-    def __init__(self, network: nn.Module, names: tuple[str, ...], settings: TrainSettings) -> None:
-        self.network = network
-        self.names = names
+    def __init__(self, recipe: Recipe, settings: TrainSettings) -> None:
+        self.recipe = recipe
+        self.network = recipe.network
         self.settings = settings
-        self.learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.learned = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(self.learned, lr=settings.learning_rate, weight_decay=1e-4)
         self.average: dict[str, Tensor] = {}
         self.begin_average()
@@ -123,15 +123,17 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(step)
         with torch.autocast(pair.truth.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            parts = stepper(pair, self.settings.seed * 1_000_003 + step)
+            parts = stepper(pair, self.settings.seed * 1_000_003 + step, step)
         self.optimiser.zero_grad(set_to_none=True)
         parts.sum().backward()
+        for weight in self.recipe.resting(step):
+            weight.grad = None
         nn.utils.clip_grad_norm_(self.learned, 5.0)
         self.optimiser.step()
         with torch.no_grad():
             for name, value in learned_state(self.network).items():
                 self.average[name].lerp_(value, 1 - self.settings.averaging)
-        return dict(zip(self.names, parts.tolist(), strict=True))
+        return dict(zip(self.recipe.names, parts.tolist(), strict=True))
 
     def _identity(self) -> dict[str, Any]:
         own = asdict(self.settings)
