@@ -5,21 +5,6 @@ from typing import Annotated
 
 import typer
 
-COLUMNS = (
-    "kind",
-    "method",
-    "pictures",
-    "psnr",
-    "ssim",
-    "ciede2000",
-    "intersection",
-    "colourfulness",
-    "bleed",
-    "blotches",
-    "cdc",
-    "flicker",
-)
-
 
 def evaluate(
     data: Annotated[
@@ -100,4 +85,4 @@ def evaluate(
     )
     with shown() as progress:
         found = evaluate_network(settings, progress)
-    print_rows(found, COLUMNS, ListingFormat.TABLE)
+    print_rows(found, tuple(found[0]), ListingFormat.TABLE)

@@ -5,8 +5,10 @@ import torch
 from safetensors.torch import save_file
 
 from sscn import Colorizer, SscnError, colour
+from sscn.alignment import align
 from sscn.efficientnet import load_efficientnet
-from sscn.local_detail import LocalMatch, align, fine_values, grid_places
+from sscn.highlights import pale_highlights
+from sscn.local_detail import LocalMatch, fine_values, grid_places
 from sscn.network import SSCN
 from sscn.presets import DEFAULT
 from sscn.pretrained import load_network
@@ -40,19 +42,65 @@ def test_what_is_learned_starts_as_no_correction(untrained: SSCN, coffee):
 
     best = torch.nn.functional.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
     confidence = match_confidence(MatchStatistics(match.ab, plain, match.spread, match.best, best))
-    assert torch.allclose(fused.coarse_ab, untrained.calm(match.ab, plain, confidence, light / 100))
+    pale = pale_highlights(match.ab, light, match.luminance, DEFAULT.highlight_softness)
+    assert torch.allclose(fused.coarse_ab, untrained.calm(pale, plain, confidence, light / 100))
     assert torch.allclose(fused.confidence, confidence, atol=2e-4)
 
 
 def test_alignment_follows_a_shift():
     """Where the match says "four cells to the right", the aligned picture is the reference moved by that."""
+    torch.manual_seed(0)
     picture = torch.rand(1, 3, 64, 64) * 50
     moved = torch.roll(picture, -16, dims=3)
     place = grid_places(32, 32, picture.device) + torch.tensor([16 * 2 / 64, 0.0]).view(1, 2, 1, 1)
     plain = torch.zeros(1, 1, 32, 32)
     match = LocalMatch(torch.zeros(1, 2, 32, 32), plain, plain, plain, place, plain)
-    aligned = align(match, picture, (64, 64))
-    assert torch.allclose(aligned[..., :44], moved[..., :44], atol=1e-3)
+    aligned = align(match, picture, moved[:, :1])
+    assert torch.allclose(aligned.lab[..., :44], moved[..., :44], atol=1e-3)
+    assert aligned.misfit[..., :40].max() < 0.01
+    assert aligned.misfit[..., 50:].mean() > 1  # what has come in from outside
+
+
+def _match_at(shift: torch.Tensor) -> LocalMatch:
+    """A match sure that each cell of 32 x 32 lies ``shift`` (1, 2, 32, 32), in -1..1, away."""
+    plain = torch.zeros(1, 1, 32, 32)
+    place = grid_places(32, 32, shift.device) + shift
+    return LocalMatch(torch.zeros(1, 2, 32, 32), plain, plain, plain, place, plain)
+
+
+def test_alignment_mends_a_match_that_is_off_by_a_pixel():
+    torch.manual_seed(0)
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 66, 66) * 100, 3, stride=1)
+    wrong = torch.zeros(1, 2, 32, 32)
+    wrong[:, 0] = 2 / 64
+    aligned = align(_match_at(wrong), picture, picture[:, :1])
+    inner = (..., slice(4, 60), slice(4, 60))
+    assert (aligned.lab - picture)[inner].abs().mean() < 0.1
+    assert (torch.roll(picture, -1, dims=3) - picture)[inner].abs().mean() > 5
+
+
+def test_alignment_keeps_the_border_of_things_that_move_apart():
+    """Left half stands still, right half has moved by eight pixels: a blend of both shifts would tear the border."""
+    torch.manual_seed(0)
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 66, 66) * 100, 3, stride=1)
+    target = torch.cat([picture[..., :32], torch.roll(picture, 8, dims=3)[..., 32:]], dim=3)
+    shift = torch.zeros(1, 2, 32, 32)
+    shift[:, 0, :, 16:] = -8 * 2 / 64
+    aligned = align(_match_at(shift), picture, target[:, :1])
+    beside_border = (..., slice(26, 38))
+    assert (aligned.lab - target)[beside_border].abs().mean() < 1
+
+
+def test_alignment_bears_another_exposure():
+    """Ten units of L* brighter, and a match that is off by a pixel."""
+    torch.manual_seed(0)
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 66, 66) * 60, 3, stride=1) + 20
+    wrong = torch.zeros(1, 2, 32, 32)
+    wrong[:, 0] = 2 / 64
+    aligned = align(_match_at(wrong), picture, picture[:, :1] + 10)
+    off_by_one = torch.roll(picture, -1, dims=3)
+    left, before = ((lab - picture)[..., 4:60, 4:60].abs().mean() for lab in (aligned.lab, off_by_one))
+    assert left < before / 2
 
 
 def test_values_know_their_place():

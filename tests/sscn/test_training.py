@@ -104,6 +104,13 @@ def test_every_learned_part_moves(photographs, tmp_path):
     assert still == []
 
 
+@pytest.mark.parametrize("matching_steps", [0, STEPS])
+def test_the_matching_rests_after_its_steps(photographs, tmp_path, matching_steps):
+    after, _ = _train(_settings(photographs, tmp_path, averaging=0.0, warm_up=1, matching_steps=matching_steps))
+    assert after["extract.fine.between.bias"].any() == (matching_steps > 0)  # which is zero at first
+    assert after["decode.answer.bias"].any()
+
+
 def test_what_cannot_be_trained_is_said(photographs, tmp_path):
     with pytest.raises(SscnError, match="precision"):
         _train(_settings(photographs, tmp_path, precision="fp8"))
