@@ -95,7 +95,7 @@ class GlobalStyle(nn.Module):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         self.temperature = preset.coarse_temperature
-        self.highlight_softness = preset.highlight_softness
+        self.highlight_softness = preset.highlight_softness / 2
         self.encode = StyleCode(preset)
         self.blocks = (15, 10, 4)
         widths = dict(zip(self.blocks, (96, 96, 48), strict=True))

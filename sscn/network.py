@@ -123,7 +123,9 @@ class SSCN(nn.Module):
         light = resize(luminance, match.ab.shape[-2:])
         style_best = F.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
         confidence = match_confidence(MatchStatistics(match.ab, style, match.spread, match.best, style_best))
-        pale = pale_highlights(match.ab, light, match.luminance, self.preset.highlight_softness)
+        # the same thing in another light keeps its chroma; what is only something alike may not
+        doubt = self.preset.highlight_softness * (1 - confidence)
+        pale = pale_highlights(match.ab, light, match.luminance, doubt)
         calm = self.calm(pale, style, confidence, light / 100)
         given = Candidates(calm, style, style_best, match, aligned, confidence)
         fused: FusedChroma = self.decode(given, features, luminance)

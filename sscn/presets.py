@@ -29,7 +29,8 @@ class Preset:
     style_strength: float
     """How much of the global style's chroma is used where the match is not trusted."""
     highlight_softness: float
-    """How much chroma pales on a place brighter than where it comes from: 0 not at all, 1 with the room to white."""
+    """How much doubtful chroma pales on a place brighter than where it comes from: 0 not at all, 1 with the room to
+    white. Of the fine match so much times what its confidence lacks to 1, of the style half of it everywhere."""
     calm_extent: float
     """Radius, as a part of the long side, of the neighbourhood whose trusted colours calm the untrusted ones."""
     calm_epsilon: float
@@ -63,11 +64,11 @@ DEFAULT = Preset(
     temperature=0.02,
     coarse_temperature=0.05,
     cluster_size=128,
-    routes=6,
+    routes=4,
     style_channels=64,
     fusion_channels=(32, 64, 96, 24),
     style_strength=0.7,
-    highlight_softness=0.35,
+    highlight_softness=0.7,
     calm_extent=1 / 12,
     calm_epsilon=1e-3,
     trusted=0.9,
