@@ -118,10 +118,9 @@ def attend_routed(
         routes: clusters each query attends to.
         temperature: softmax temperature on the cosine similarity.
     """
-    count = len(clusters.sizes)
-    routed = (queries @ clusters.centroids.T).topk(min(routes, count), dim=1, sorted=False).indices
+    routed = _nearest_clusters(queries, clusters, routes)
     by_cluster = routed.flatten().argsort(stable=True)
-    sizes = torch.bincount(routed.flatten(), minlength=count).tolist()
+    sizes = torch.bincount(routed.flatten(), minlength=len(clusters.sizes)).tolist()
     weighted = _with_ones(values)
     sums = torch.zeros(queries.shape[0], weighted.shape[1], dtype=values.dtype, device=values.device)
     best = torch.full((queries.shape[0],), -1.0, dtype=queries.dtype, device=queries.device)
@@ -137,3 +136,16 @@ def attend_routed(
             best[group] = torch.maximum(best[group], own_best)
             sums.index_add_(0, group, own_sums)  # a query comes once in a group: no order to depend on
     return _attended(sums, best)
+
+
+def routed_share(queries: Tensor, clusters: KeyClusters, routes: int) -> float:
+    """Part of all pairs of (Q, D) queries and keys that ``attend_routed`` looks at, 0..1."""
+    sizes = torch.tensor(clusters.sizes, dtype=torch.float64, device=queries.device)
+    looked_at = sizes[_nearest_clusters(queries, clusters, routes)].sum()
+    return float(looked_at / (len(queries) * sizes.sum()))
+
+
+def _nearest_clusters(queries: Tensor, clusters: KeyClusters, routes: int) -> Tensor:
+    """Numbers of each query's nearest clusters, in no order: (Q, routes), fewer if there are fewer."""
+    likeness = queries @ clusters.centroids.T
+    return likeness.topk(min(routes, len(clusters.sizes)), dim=1, sorted=False).indices

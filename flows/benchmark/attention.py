@@ -44,6 +44,8 @@ class AttentionFigures:
     """Peak memory of the network's work: on CUDA as allocated; on the CPU the growth of the process."""
     dense_map_bytes: int
     """What all similarities would take at once in float32."""
+    pairs: float
+    """Part of them that is computed."""
 
 
 def measure_attention(sizes: Sequence[int], device: str) -> list[AttentionFigures]:
@@ -60,7 +62,8 @@ def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures
     import torch
 
     from sscn.allocator import keep_freed_memory
-    from sscn.matching import resize
+    from sscn.attention import routed_share
+    from sscn.matching import resize, tokens
     from sscn.pretrained import load_network
 
     keep_freed_memory()  # as the Colorizer does
@@ -75,8 +78,10 @@ def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures
         seconds = _median(lambda: network(luminance, encoded), device)
         features = network.extract(luminance)
         matching = _median(lambda: network.transfer(features, luminance, encoded), device)
+    clusters = encoded.fine.clusters
+    pairs = 1.0 if clusters is None else routed_share(tokens(features.fine), clusters, network.preset.routes)
     places = features.fine.shape[-2] * features.fine.shape[-1]
-    return AttentionFigures(size, attention, seconds, matching, peak, 4 * places * places)
+    return AttentionFigures(size, attention, seconds, matching, peak, 4 * places * places, pairs)
 
 
 def _lab(name: str, size: int) -> "Tensor":

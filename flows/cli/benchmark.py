@@ -50,6 +50,7 @@ ATTENTION_COLUMNS = (
     "dense_peak_gb",
     "sparse_peak_gb",
     "dense_map_gb",
+    "sparse_pairs",
 )
 FILM_COLUMNS = ("clip", "psnr_grey", "psnr", "confidence")
 
@@ -112,7 +113,7 @@ def attention(
     format: Format = None,
 ) -> None:
     """Dense against sparse attention: seconds of the whole network for one picture, the part of it that is matching,
-    and peak memory, side by side in one run."""
+    peak memory, and the part of all pairs that sparse computes, side by side in one run."""
     from flows.benchmark.attention import SIZES, measure_attention
     from flows.engine import loading_networks, resolve_device
     from flows.listing import print_rows
@@ -132,6 +133,7 @@ def attention(
                 "dense_peak_gb": dense.peak_bytes / 1e9,
                 "sparse_peak_gb": sparse.peak_bytes / 1e9,
                 "dense_map_gb": dense.dense_map_bytes / 1e9,
+                "sparse_pairs": sparse.pairs,
             }
         )
     print_rows(rows, ATTENTION_COLUMNS, format or context.obj)

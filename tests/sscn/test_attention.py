@@ -1,9 +1,10 @@
 """Routed attention against dense, on features of real pictures."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
-from sscn.attention import attend, attend_routed, cluster_keys
+from sscn.attention import attend, attend_routed, cluster_keys, routed_share
 from sscn.matching import tokens
 from sscn.pretrained import load_network
 
@@ -46,6 +47,15 @@ def test_all_routes_together_are_dense(cat, coffee):
     dense = attend(queries, keys, values, 0.02)
     assert torch.allclose(routed.values, dense.values, atol=1e-4)
     assert torch.allclose(routed.best, dense.best, atol=1e-6)
+
+
+def test_the_share_of_pairs_is_that_of_the_clusters_looked_at(cat, coffee):
+    queries, keys = _features(coffee), _features(cat)
+    clusters = cluster_keys(keys, 16)
+    shares = [routed_share(queries, clusters, routes) for routes in (1, 4, len(clusters.sizes))]
+    assert shares[0] < shares[1] < shares[2] == 1
+    nearest = (queries @ clusters.centroids.T).argmax(dim=1)
+    assert shares[0] == pytest.approx(sum(clusters.sizes[n] for n in nearest.tolist()) / (len(queries) * len(keys)))
 
 
 def test_few_routes_are_nearly_dense(cat):
