@@ -14,9 +14,14 @@ from torch.nn import functional as F
 MOST_CLUSTERS = 512
 """Each costs a step of its own and a product with every query, so that more of them would not pay."""
 _SCORES_AT_ONCE = 1 << 24
-"""Similarities held in memory at a time (64 MiB of float32)."""
-_SMALLEST_EXPONENT = -80.0
-"""Keeps softmax weights above float32's smallest normal number, however unlike all keys are."""
+"""Similarities held in memory at a time (64 MiB of float32) where there are many small processors."""
+_QUERIES_IN_CACHE, _KEYS_IN_CACHE = 256, 1024
+"""On a CPU similarities never leave its cache (1 MiB): half the time of larger parts."""
+_SHIFT = 15.0
+"""Of logits, so that at a temperature of 0.02 the softmax weight of the unlikest key is above float32's smallest normal
+number, and no sum of weights overflows."""
+_SMALLEST_EXPONENT = -85.0
+"""At lower temperatures, weights are kept above that number."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,19 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, temperature: float) ->
         temperature: softmax temperature on the cosine similarity.
     """
     weighted = _with_ones(values)
-    sums, best = [], []
-    for part in torch.split(queries, max(1, _SCORES_AT_ONCE // keys.shape[0])):
-        sum_, best_ = _weigh(part, keys, weighted, temperature)
-        sums.append(sum_)
-        best.append(best_)
-    return _attended(torch.cat(sums), torch.cat(best))
+    rows, columns = max(1, _SCORES_AT_ONCE // len(keys)), len(keys)
+    if queries.device.type == "cpu":
+        rows, columns = min(rows, _QUERIES_IN_CACHE), _KEYS_IN_CACHE
+    parts = list(zip(torch.split(keys, columns), torch.split(weighted, columns), strict=True))
+    sums = torch.zeros(len(queries), weighted.shape[1], dtype=values.dtype, device=values.device)
+    best = torch.full((len(queries),), -1.0, dtype=queries.dtype, device=queries.device)
+    for begin in range(0, len(queries), rows):
+        some = slice(begin, begin + rows)
+        for own_keys, own_values in parts:
+            own_sums, own_best = _weigh(queries[some], own_keys, own_values, temperature)
+            sums[some] += own_sums
+            torch.maximum(best[some], own_best, out=best[some])
+    return _attended(sums, best)
 
 
 def _with_ones(values: Tensor) -> Tensor:
@@ -53,13 +65,17 @@ def _with_ones(values: Tensor) -> Tensor:
 
 
 def _weigh(queries: Tensor, keys: Tensor, weighted: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Sums of ``weighted`` (K, V) by exp((similarity - 1) / temperature), (Q, V), and the greatest similarity (Q,).
+    """Sums of ``weighted`` (K, V) by exp((similarity - 1) / temperature + _SHIFT), (Q, V), and the greatest similarity
+    (Q,).
 
     As cosines are at most 1 no maximum is needed first, and sums over parts of the keys can be added up.
     """
-    logits = torch.addmm(queries.new_tensor(-1 / temperature), queries, keys.T, alpha=1 / temperature)
-    best = logits.amax(dim=1) * temperature + 1
-    return logits.clamp_min_(_SMALLEST_EXPONENT).exp_() @ weighted, best
+    offset = _SHIFT - 1 / temperature
+    logits = torch.addmm(queries.new_tensor(offset), queries, keys.T, alpha=1 / temperature)
+    best = (logits.amax(dim=1) - offset) * temperature
+    if offset - 1 / temperature < _SMALLEST_EXPONENT:
+        logits.clamp_min_(_SMALLEST_EXPONENT)
+    return logits.exp_() @ weighted, best
 
 
 def _attended(sums: Tensor, best: Tensor) -> Attended:
