@@ -28,6 +28,8 @@ from sscn.training.warps import (
     undo,
 )
 
+_HALVES = 0.5
+"""Share of the crops elsewhere that do not overlap: the same scene, and no place of the one is in the other."""
 _STILLS = 0.25
 """Share of the moments whose camera stands still."""
 _NEWCOMERS = 0.3
@@ -74,9 +76,12 @@ def thin_plate_scene(material: Material, random: Random) -> Scene:
 
 
 def elsewhere_scene(material: Material, random: Random) -> Scene:
-    """Two crops of the same picture that may overlap."""
-    target_crop = _random_crop(material.photograph, random, 0.4, 0.9)
-    reference_crop = _random_crop(material.photograph, random, 0.4, 1.0)
+    """Two crops of the same picture; in half of the cases they may overlap, in the others one is of each half."""
+    if random.random() < _HALVES:
+        target_crop, reference_crop = _crops_of_halves(material.photograph, random)
+    else:
+        target_crop = _random_crop(material.photograph, random, 0.4, 0.9)
+        reference_crop = _random_crop(material.photograph, random, 0.4, 1.0)
     grid = pixel_grid(material.size)
     place = transform(inverse(reference_crop) @ target_crop, grid)
     return Scene(
@@ -130,6 +135,20 @@ def _random_crop(photograph: Pixels, random: Random, smallest: float = 0.5, larg
     side = min(height, width) * random.uniform(smallest, largest)
     place = crop(height, width, side, (random.random(), random.random()))
     return np.asarray(place @ similarity(flip=(random.random() < 0.5, False)), dtype=np.float64)
+
+
+def _crops_of_halves(photograph: Pixels, random: Random) -> tuple[Matrix, Matrix]:
+    """A square of each half of the long side, in random order; one of them perhaps mirrored."""
+    height, width = photograph.shape[:2]
+    long = max(height, width)
+    side = min(height, width, long / 2) * random.uniform(0.6, 1.0)
+    room = long / 2 - side
+    crops = []
+    for begin in random.permutation([0.0, long / 2]):
+        along, across = (begin + random.uniform(0, room)) / (long - side), random.random()
+        crops.append(crop(height, width, side, (along, across) if width >= height else (across, along)))
+    mirror = similarity(flip=(random.random() < 0.5, False))
+    return crops[0], np.asarray(crops[1] @ mirror, dtype=np.float64)
 
 
 def _moved_scene(material: Material, random: Random, move: Matrix, displacement: Tensor) -> Scene:
