@@ -165,8 +165,8 @@ def test_some_crops_elsewhere_are_of_different_halves(material: Material, uprigh
     found = scenes("elsewhere", dataclasses.replace(material, photograph=picture), 40)
     apart = 0
     for scene in found:
-        plain = all(bool((side == side[:, :1, :1]).all()) for side in (scene.target, scene.reference))
-        if plain and not torch.equal(scene.target, scene.reference):
+        plain = all(bool((side - side[:, :1, :1]).abs().max() < 1e-3) for side in (scene.target, scene.reference))
+        if plain and not torch.allclose(scene.target, scene.reference, atol=0.1):
             apart += 1
             assert not scene.visible.any()
     assert 10 < apart < 32
