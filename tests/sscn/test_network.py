@@ -42,7 +42,8 @@ def test_what_is_learned_starts_as_no_correction(untrained: SSCN, coffee):
 
     best = torch.nn.functional.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
     confidence = match_confidence(MatchStatistics(match.ab, plain, match.spread, match.best, best))
-    pale = pale_highlights(match.ab, light, match.luminance, DEFAULT.highlight_softness)
+    doubt = DEFAULT.highlight_softness * (1 - confidence)
+    pale = pale_highlights(match.ab, light, match.luminance, doubt)
     assert torch.allclose(fused.coarse_ab, untrained.calm(pale, plain, confidence, light / 100))
     assert torch.allclose(fused.confidence, confidence, atol=2e-4)
 
