@@ -36,7 +36,8 @@ class AlignedReference(NamedTuple):
     lab: Tensor
     """L*, a*, b*, (N, 3, H / 2, W / 2)."""
     misfit: Tensor
-    """(N, 1, H / 2, W / 2) how much its luminance around each place differs from the target's, in L*."""
+    """(N, 1, H / 2, W / 2) how much its luminance around each place differs from the target's, in L*; with the price of
+    the places preferred, at most 0.2."""
 
 
 def align(match: LocalMatch, picture: Tensor, luminance: Tensor) -> AlignedReference:
@@ -46,6 +47,8 @@ def align(match: LocalMatch, picture: Tensor, luminance: Tensor) -> AlignedRefer
         match: from ``LocalDetailTransfer``, (N, C, h, w).
         picture: L*, a*, b* of the reference at half size, (N, 3, H', W').
         luminance: L* of the target at half size, (N, 1, H / 2, W / 2).
+
+    Where the match is scattered the result means nothing; the fusion tells by the misfit.
     """
     size = (luminance.shape[-2], luminance.shape[-1])
     own = grid_places(*size, device=luminance.device)

@@ -9,8 +9,8 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory it frees, for its next tensors.
 
     By default glibc fetches every tensor of some megabytes anew from the kernel, page by page, and gives it back at
-    once; that costs a fifth to a quarter of an image's time. The process then stays as large as it ever was, and no
-    larger. Other C libraries are left as they are.
+    once; that costs about a fifth of an image's time. The process then stays about as large as it ever was, and the
+    setting holds for all of it. Other C libraries are left as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

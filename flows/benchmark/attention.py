@@ -66,7 +66,8 @@ def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures
     from sscn.matching import resize, tokens
     from sscn.pretrained import load_network
 
-    keep_freed_memory()  # as the Colorizer does
+    if device == "cpu":  # as the Colorizer does
+        keep_freed_memory()
     network, _ = load_network("default", attention=attention)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     target, reference = (_lab(name, size).to(device) for name in PICTURES)
