@@ -12,6 +12,11 @@ from sscn.training.settings import TrainProgress, TrainSettings
 from sscn.training.trainer import train
 
 
+def speaks_for_all() -> bool:
+    """Whether this process is the only one, or the first of those that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def train_and_report(settings: TrainSettings) -> Path:
     """Train with a progress bar on stderr; the weights file.
 
@@ -25,7 +30,6 @@ def train_and_report(settings: TrainSettings) -> Path:
         raise EnvironmentProblem(
             'TensorBoard is not installed; install it with: pip install "archive-colorizer[train]"'
         ) from error
-    first = os.environ.get("RANK", "0") == "0"
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,7 +37,7 @@ def train_and_report(settings: TrainSettings) -> Path:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
-        disable=not first,
+        disable=not speaks_for_all(),
     )
     # a resumed training writes its steps anew from its checkpoint on
     with bar, SummaryWriter(settings.output / "tensorboard") as log:

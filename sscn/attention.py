@@ -17,11 +17,10 @@ _SCORES_AT_ONCE = 1 << 24
 """Similarities held in memory at a time (64 MiB of float32) where there are many small processors."""
 _QUERIES_IN_CACHE, _KEYS_IN_CACHE = 256, 1024
 """On a CPU similarities never leave its cache (1 MiB): half the time of larger parts."""
-_SHIFT = 15.0
-"""Of logits, so that at a temperature of 0.02 the softmax weight of the unlikest key is above float32's smallest normal
-number, and no sum of weights overflows."""
+_GREATEST_EXPONENT = 60.0
+"""Of softmax weights that are summed as they are: neither they nor sums of a million of them leave float32's range."""
 _SMALLEST_EXPONENT = -85.0
-"""At lower temperatures, weights are kept above that number."""
+"""Kept above that where a lower temperature asks for more."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,14 @@ def _with_ones(values: Tensor) -> Tensor:
 
 
 def _weigh(queries: Tensor, keys: Tensor, weighted: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Sums of ``weighted`` (K, V) by exp((similarity - 1) / temperature + _SHIFT), (Q, V), and the greatest similarity
-    (Q,).
+    """Sums of ``weighted`` (K, V) by exp(similarity / temperature), (Q, V), and the greatest similarity (Q,).
 
     As cosines are at most 1 no maximum is needed first, and sums over parts of the keys can be added up.
     """
-    offset = _SHIFT - 1 / temperature
-    logits = torch.addmm(queries.new_tensor(offset), queries, keys.T, alpha=1 / temperature)
-    best = (logits.amax(dim=1) - offset) * temperature
-    if offset - 1 / temperature < _SMALLEST_EXPONENT:
-        logits.clamp_min_(_SMALLEST_EXPONENT)
+    logits = torch.addmm(queries.new_zeros(()), queries, keys.T, beta=0, alpha=1 / temperature)
+    best = logits.amax(dim=1) * temperature
+    if 1 / temperature > _GREATEST_EXPONENT:  # a common factor on all weights changes nothing
+        logits = (logits + (_GREATEST_EXPONENT - 1 / temperature)).clamp_min_(_SMALLEST_EXPONENT)
     return logits.exp_() @ weighted, best
 
 
@@ -120,9 +117,15 @@ def cluster_keys(keys: Tensor, cluster_size: int, iterations: int = 8, sample: i
 
 
 def attend_routed(
-    queries: Tensor, keys: Tensor, values: Tensor, clusters: KeyClusters, routes: int, temperature: float
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    clusters: KeyClusters,
+    routes: int,
+    temperature: float,
+    together: int = 1,
 ) -> Attended:
-    """Softmax attention of each query over exactly the members of its ``routes`` nearest clusters.
+    """Softmax attention of each query over exactly the members of ``routes`` clusters: those nearest to its block.
 
     Cluster by cluster, so that each step is one matrix product. No gradient flows through it.
 
@@ -133,13 +136,16 @@ def attend_routed(
         clusters: from ``cluster_keys`` on these keys.
         routes: clusters each query attends to.
         temperature: softmax temperature on the cosine similarity.
+        together: so many queries, one after the other, are a block and go the same ways; Q is a multiple of it.
     """
-    routed = _nearest_clusters(queries, clusters, routes)
-    by_cluster = routed.flatten().argsort(stable=True)
+    blocks = queries.reshape(-1, together * queries.shape[1])
+    routed = _nearest_clusters(queries, clusters, routes, together)
+    # so few numbers sort many times faster as short integers
+    by_cluster = routed.flatten().to(torch.int16).argsort(stable=True)
     sizes = torch.bincount(routed.flatten(), minlength=len(clusters.sizes)).tolist()
     weighted = _with_ones(values)
-    sums = torch.zeros(queries.shape[0], weighted.shape[1], dtype=values.dtype, device=values.device)
-    best = torch.full((queries.shape[0],), -1.0, dtype=queries.dtype, device=queries.device)
+    sums = torch.zeros(len(blocks), together * weighted.shape[1], dtype=values.dtype, device=values.device)
+    best = torch.full((len(blocks), together), -1.0, dtype=queries.dtype, device=queries.device)
     parts = zip(
         torch.split(by_cluster, sizes),
         torch.split(keys, list(clusters.sizes)),
@@ -147,21 +153,24 @@ def attend_routed(
         strict=True,
     )
     for pairs, own_keys, own_values in parts:
-        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // len(own_keys))):
-            own_sums, own_best = _weigh(queries.index_select(0, group), own_keys, own_values, temperature)
-            best[group] = torch.maximum(best[group], own_best)
-            sums.index_add_(0, group, own_sums)  # a query comes once in a group: no order to depend on
-    return _attended(sums, best)
+        for group in torch.split(pairs // routed.shape[1], max(1, _SCORES_AT_ONCE // (together * len(own_keys)))):
+            members = blocks.index_select(0, group).view(-1, queries.shape[1])
+            own_sums, own_best = _weigh(members, own_keys, own_values, temperature)
+            best[group] = torch.maximum(best[group], own_best.view(-1, together))
+            # a block comes once in a group: no order to depend on
+            sums.index_add_(0, group, own_sums.view(-1, sums.shape[1]))
+    return _attended(sums.view(len(queries), -1), best.flatten())
 
 
-def routed_share(queries: Tensor, clusters: KeyClusters, routes: int) -> float:
+def routed_share(queries: Tensor, clusters: KeyClusters, routes: int, together: int = 1) -> float:
     """Part of all pairs of (Q, D) queries and keys that ``attend_routed`` looks at, 0..1."""
     sizes = torch.tensor(clusters.sizes, dtype=torch.float64, device=queries.device)
-    looked_at = sizes[_nearest_clusters(queries, clusters, routes)].sum()
+    looked_at = sizes[_nearest_clusters(queries, clusters, routes, together)].sum() * together
     return float(looked_at / (len(queries) * sizes.sum()))
 
 
-def _nearest_clusters(queries: Tensor, clusters: KeyClusters, routes: int) -> Tensor:
-    """Numbers of each query's nearest clusters, in no order: (Q, routes), fewer if there are fewer."""
-    likeness = queries @ clusters.centroids.T
+def _nearest_clusters(queries: Tensor, clusters: KeyClusters, routes: int, together: int) -> Tensor:
+    """Numbers of the clusters nearest to each block's mean, in no order: (Q / together, routes), or as many as are."""
+    means = queries.view(-1, together, queries.shape[1]).mean(dim=1) if together > 1 else queries
+    likeness = means @ clusters.centroids.T
     return likeness.topk(min(routes, len(clusters.sizes)), dim=1, sorted=False).indices

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from sscn.alignment import AlignedReference
 from sscn.guided_filter import apply_model, guided_model
-from sscn.image_transfer import CHROMA_UNIT
 from sscn.layers import ResidualBlock
 from sscn.local_detail import LocalMatch
 from sscn.matching import BLOCK_CHANNELS, MatchingFeatures, lengths, resize
@@ -68,6 +67,8 @@ class Candidates(NamedTuple):
     """The reference, put where the match says."""
     confidence: Tensor
     """(N, 1, h, w) by ``match_confidence``."""
+    unit: Tensor
+    """(N, 1, 1, 1), ``chroma_unit`` of the references."""
 
 
 class FusedChroma(NamedTuple):
@@ -115,7 +116,7 @@ class FusionDecoder(nn.Module):
         aligned = resize(given.aligned.lab, size)
         x = self._body(given, aligned, light, features)
         answer = self.answer(x)
-        ab = given.calm + answer[:, :2] * CHROMA_UNIT
+        ab = given.calm + answer[:, :2] * given.unit
         others = (given.match.ab, given.style, aligned[:, 1:])
         weights = torch.tanh(answer[:, 2:5])
         for number, other in enumerate(others):
@@ -132,18 +133,18 @@ class FusionDecoder(nn.Module):
                 (match.luminance - light) / _LIGHT_UNIT,
                 difference,
                 difference.abs(),
-                match.ab / CHROMA_UNIT,
-                given.style / CHROMA_UNIT,
-                given.calm / CHROMA_UNIT,
-                aligned[:, 1:] / CHROMA_UNIT,
+                match.ab / given.unit,
+                given.style / given.unit,
+                given.calm / given.unit,
+                aligned[:, 1:] / given.unit,
                 resize(given.aligned.misfit, light.shape[-2:]) / _MISFIT_UNIT,
-                match.spread / 10,
+                4 * match.spread / given.unit,
                 match.best,
                 given.style_best,
                 torch.log1p(match.scatter),
                 given.confidence,
-                lengths(match.ab - given.style) / CHROMA_UNIT,
-                lengths(match.ab - aligned[:, 1:]) / CHROMA_UNIT,
+                lengths(match.ab - given.style) / given.unit,
+                lengths(match.ab - aligned[:, 1:]) / given.unit,
             ],
             dim=1,
         )
@@ -168,14 +169,14 @@ class FusionDecoder(nn.Module):
         aligned = given.aligned.lab[:, 1:]
         difference = (given.aligned.lab[:, :1] - light) / _LIGHT_UNIT
         map_ = resize(features.maps[0], size)
-        seen = [map_ * map_.shape[1] ** 0.5, light / 50 - 1, followed / CHROMA_UNIT, aligned / CHROMA_UNIT]
+        seen = [map_ * map_.shape[1] ** 0.5, light / 50 - 1, followed / given.unit, aligned / given.unit]
         seen += [given.aligned.misfit / _MISFIT_UNIT, difference, difference.abs()]
-        seen += [lengths(aligned - followed) / CHROMA_UNIT]
+        seen += [lengths(aligned - followed) / given.unit]
         y = self.half_in(torch.cat(seen, dim=1)) + resize(self.from_quarter(x), size)
         y = F.relu(self.half_out(F.relu(y))) + y
         answer = self.half_answer(F.relu(y))
         weight = torch.tanh(answer[:, 2:])
-        sharp: Tensor = followed + weight * (aligned - followed) + answer[:, :2] * CHROMA_UNIT
+        sharp: Tensor = followed + weight * (aligned - followed) + answer[:, :2] * given.unit
         return sharp
 
 

@@ -11,14 +11,27 @@ from torch.nn import functional as F
 
 def box_mean(x: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1) squared windows, borders replicated: (N, C, H, W) -> same shape."""
-    if x.is_cuda:  # running sums are faster on the CPU, and not deterministic on CUDA
-        padded = F.pad(x, (radius, radius, radius, radius), mode="replicate")
-        return F.avg_pool2d(F.avg_pool2d(padded, (2 * radius + 1, 1), stride=1), (1, 2 * radius + 1), stride=1)
-    for dim, pad in ((-2, (0, 0, radius + 1, radius)), (-1, (radius + 1, radius, 0, 0))):
-        sums = F.pad(x, pad, mode="replicate").cumsum(dim)
-        length = x.shape[dim]
-        x = (sums.narrow(dim, 2 * radius + 1, length) - sums.narrow(dim, 0, length)) / (2 * radius + 1)
-    return x
+    length = 2 * radius + 1
+    padded = F.pad(x, (radius, radius, radius, radius), mode="replicate")
+    return _sliding_sums(_sliding_sums(padded, length, -2), length, -1) / length**2
+
+
+def _sliding_sums(x: Tensor, length: int, dim: int) -> Tensor:
+    """Sums of ``length`` neighbours, by doubling: as exact as a plain sum, unlike running sums, and faster."""
+    count = x.shape[dim] - length + 1
+    total: Tensor | None = None
+    done, covered = 0, 1
+    while True:
+        if length & covered:
+            part = x.narrow(dim, done, count)
+            total = part if total is None else total + part
+            done += covered
+        if 2 * covered > length:
+            assert total is not None
+            return total
+        pairs = x.shape[dim] - covered
+        x = x.narrow(dim, 0, pairs) + x.narrow(dim, covered, pairs)
+        covered *= 2
 
 
 def guided_model(guide: Tensor, values: Tensor, radius: int, epsilon: float, weight: Tensor | None = None) -> Tensor:

@@ -17,8 +17,8 @@ from sscn.layers import AdaIN
 from sscn.matching import BLOCK_CHANNELS, MatchingFeatures, grid, resize, tokens
 from sscn.presets import Preset
 
-CHROMA_UNIT = 40.0
-"""a*, b* are divided by this on their way into learned layers."""
+_UNIT, _LEAST_UNIT = 1.5, 10.0
+"""Of a reference's chroma, and in a*, b*: see ``chroma_unit``."""
 _HISTOGRAM_BINS = 7
 _STATISTICS = 5 + _HISTOGRAM_BINS**2
 
@@ -31,8 +31,33 @@ class CoarseReference:
     """(K', D') semantic features at 1/16, unit length."""
     values: Tensor
     """(K', 3): L*, a*, b*."""
+    style: "ReferenceStyle"
+
+
+class ReferenceStyle(NamedTuple):
+    """How references are coloured, whatever is where."""
+
     code: Tensor
-    """(1, S): the style code."""
+    """(N, S): the style code."""
+    unit: Tensor
+    """(N, 1, 1, 1): what their a*, b* are measured in, see ``chroma_unit``."""
+
+
+def chroma_unit(lab: Tensor) -> Tensor:
+    """What a*, b* are divided by on their way into learned layers, and multiplied by on the way out.
+
+    It grows with the reference's own chroma, so that the network's answer does too: a strong palette is not drawn
+    towards that of the average training picture, nor a pale one. The fourth power lets a small bright thing on grey
+    ground count.
+
+    Args:
+        lab: L*, a*, b* of references, (N, 3, H, W).
+
+    Returns:
+        (N, 1, 1, 1), some 40 for the average photograph.
+    """
+    fourth = lab[:, 1:].square().sum(dim=1, keepdim=True).square().mean(dim=(2, 3), keepdim=True)
+    return (_UNIT * fourth**0.25).clamp_min(_LEAST_UNIT)
 
 
 class GlobalMatch(NamedTuple):
@@ -54,14 +79,14 @@ class StyleCode(nn.Module):
         self.look = nn.Conv2d(BLOCK_CHANNELS[semantic] + 3, 128, 1)
         self.code = nn.Sequential(nn.Linear(128 + _STATISTICS, 128), nn.ReLU(), nn.Linear(128, preset.style_channels))
 
-    def forward(self, features: MatchingFeatures, lab: Tensor) -> Tensor:
-        """Features of the reference and its Lab (N, 3, H, W) -> (N, S)."""
+    def forward(self, features: MatchingFeatures, lab: Tensor) -> ReferenceStyle:
+        """Features of the references and their Lab (N, 3, H, W) -> their style."""
+        unit = chroma_unit(lab)
         map_ = features.maps[self.semantic]
         small = resize(lab, map_.shape[-2:])
-        scaled = torch.cat([small[:, :1] / 50 - 1, small[:, 1:] / CHROMA_UNIT], dim=1)
+        scaled = torch.cat([small[:, :1] / 50 - 1, small[:, 1:] / unit], dim=1)
         looked = F.relu(self.look(torch.cat([map_ * map_.shape[1] ** 0.5, scaled], dim=1))).mean(dim=(2, 3))
-        code: Tensor = self.code(torch.cat([looked, _palette(scaled)], dim=1))
-        return code
+        return ReferenceStyle(self.code(torch.cat([looked, _palette(scaled)], dim=1)), unit)
 
 
 def _palette(lab: Tensor) -> Tensor:
@@ -114,30 +139,34 @@ class GlobalStyle(nn.Module):
         maps = grid(torch.cat([found.values, found.best[:, None]], dim=1), (features.shape[-2], features.shape[-1]))
         return GlobalMatch(maps[:, :3], maps[:, 3:])
 
-    def forward(self, match: GlobalMatch, features: MatchingFeatures, luminance: Tensor, code: Tensor) -> Tensor:
+    def forward(
+        self, match: GlobalMatch, features: MatchingFeatures, luminance: Tensor, style: ReferenceStyle
+    ) -> Tensor:
         """What the coarse stage says on the fine grid.
 
         Args:
             match: from ``match``, of N targets.
             features: of the targets.
             luminance: L* (N, 1, h, w) on the fine grid.
-            code: style codes (N, S).
+            style: of the N references.
 
         Returns:
             a*, b* (N, 2, h, w).
         """
         found = F.interpolate(match.lab, luminance.shape[-2:], mode="bilinear", align_corners=False)
         plain = pale_highlights(found[:, 1:], luminance, found[:, :1], self.highlight_softness)
-        return plain + self._correct(match, features, luminance, code)
+        return plain + self._correct(match, features, luminance, style)
 
-    def _correct(self, match: GlobalMatch, features: MatchingFeatures, luminance: Tensor, code: Tensor) -> Tensor:
+    def _correct(
+        self, match: GlobalMatch, features: MatchingFeatures, luminance: Tensor, style: ReferenceStyle
+    ) -> Tensor:
         taken = {b: self.take[str(b)](features.maps[b] * features.maps[b].shape[1] ** 0.5) for b in self.blocks}
         middle, fine = taken[10], taken[4]
         light = resize(luminance, match.best.shape[-2:]) / 50 - 1
-        semantic = torch.cat([match.lab[:, :1] / 50 - 1, match.lab[:, 1:] / CHROMA_UNIT, match.best, light], dim=1)
+        semantic = torch.cat([match.lab[:, :1] / 50 - 1, match.lab[:, 1:] / style.unit, match.best, light], dim=1)
         x = middle + resize(taken[15], middle.shape[-2:]) + resize(self.semantic(semantic), middle.shape[-2:])
         for block in self.coarse:
-            x = block(x, code)
-        x = self.fine(fine + resize(self.narrow(x), fine.shape[-2:]), code)
-        correction = self.correction(F.relu(x)) * CHROMA_UNIT
+            x = block(x, style.code)
+        x = self.fine(fine + resize(self.narrow(x), fine.shape[-2:]), style.code)
+        correction = self.correction(F.relu(x)) * style.unit
         return F.interpolate(correction, luminance.shape[-2:], mode="bilinear", align_corners=False)

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sscn.attention import Attended, KeyClusters, attend, attend_routed
-from sscn.matching import grid, tokens
+from sscn.attention import Attended, KeyClusters, attend, attend_routed, routed_share
+from sscn.matching import block_grid, block_tokens, grid, tokens
 from sscn.presets import Preset
 
 Attention = Literal["sparse", "dense"]
@@ -69,23 +69,32 @@ class LocalDetailTransfer(nn.Module):
         super().__init__()
         self.temperature = preset.temperature
         self.routes = preset.routes
+        self.routing_block = preset.routing_block
 
     def forward(self, features: Tensor, reference: FineReference) -> LocalMatch:
         """Fine features (1, D, h, w) -> what matches them."""
         size = (features.shape[-2], features.shape[-1])
-        return self.read(self._attend(tokens(features), reference), size, reference.places)
-
-    def read(self, found: Attended, size: tuple[int, int], places: tuple[int, int]) -> LocalMatch:
-        """What attention brought back for a grid of ``size``; ``places`` is the size of the keys' grid."""
-        maps = grid(torch.cat([found.values, found.best[:, None]], dim=1), size)
+        keys, values, clusters = reference.keys, reference.values, reference.clusters
+        if clusters is None:
+            maps = grid(_rows(attend(tokens(features), keys, values, self.temperature)), size)
+        else:
+            queries, together = block_tokens(features, self.routing_block), self.routing_block**2
+            found = attend_routed(queries, keys, values, clusters, self.routes, self.temperature, together)
+            maps = block_grid(_rows(found), size, self.routing_block)
         luminance, ab, square, place, place_square, best = torch.split(maps, [1, 2, 1, 2, 1, 1], dim=1)
         spread = (square - ab.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt()
-        cells = max(places) / 2
+        cells = max(reference.places) / 2
         scatter = (place_square - place.square().sum(dim=1, keepdim=True)).clamp_min(0).sqrt() * cells
         return LocalMatch(ab, luminance, spread, best, place, scatter)
 
-    def _attend(self, queries: Tensor, reference: FineReference) -> Attended:
-        keys, values, clusters = reference.keys, reference.values, reference.clusters
-        if clusters is None:
-            return attend(queries, keys, values, self.temperature)
-        return attend_routed(queries, keys, values, clusters, self.routes, self.temperature)
+    def share_of_pairs(self, features: Tensor, reference: FineReference) -> float:
+        """Part of all pairs of target place and key that are looked at, 0..1."""
+        if reference.clusters is None:
+            return 1.0
+        queries = block_tokens(features, self.routing_block)
+        return routed_share(queries, reference.clusters, self.routes, self.routing_block**2)
+
+
+def _rows(found: Attended) -> Tensor:
+    """Values and greatest similarity, (Q, V + 1)."""
+    return torch.cat([found.values, found.best[:, None]], dim=1)

@@ -42,6 +42,24 @@ def grid(rows: Tensor, size: tuple[int, int]) -> Tensor:
     return rows.T.reshape(1, rows.shape[1], *size)
 
 
+def block_tokens(maps: Tensor, side: int) -> Tensor:
+    """(1, C, h, w) -> rows of C, square block after square block of ``side`` places; the last ones of an odd grid are
+    filled up with its border."""
+    down, right = -maps.shape[-2] % side, -maps.shape[-1] % side
+    if down or right:
+        maps = F.pad(maps, (0, right, 0, down), mode="replicate")
+    _, channels, height, width = maps.shape
+    blocks = maps.view(channels, height // side, side, width // side, side).permute(1, 3, 2, 4, 0)
+    return blocks.reshape(-1, channels)
+
+
+def block_grid(rows: Tensor, size: tuple[int, int], side: int) -> Tensor:
+    """The inverse of ``block_tokens``: -> (1, C, *size)."""
+    high, wide = -(-size[0] // side), -(-size[1] // side)
+    maps = rows.view(high, wide, side, side, -1).permute(4, 0, 2, 1, 3).reshape(1, -1, high * side, wide * side)
+    return maps[..., : size[0], : size[1]]
+
+
 def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """(N, C, h, w) -> (N, C, *size): averaged where it gets smaller, bilinear where it gets larger."""
     if maps.shape[-2:] == tuple(size):

@@ -24,7 +24,7 @@ from sscn.local_detail import Attention, FineReference, Keys, LocalDetailTransfe
 from sscn.matching import FeatureExtractor, MatchingFeatures, half_size, resize, tokens
 from sscn.presets import Preset
 
-NETWORK_VERSION = 3
+NETWORK_VERSION = 4
 """Raised with every change of the arithmetic that changes pixels, so that finished copies are known to be of another
 network even where weights and knobs are the same."""
 
@@ -83,7 +83,7 @@ class SSCN(nn.Module):
             coarse=CoarseReference(
                 keys=tokens(features.coarse),
                 values=tokens(resize(lab, features.coarse.shape[-2:])),
-                code=self.global_style.encode(features, lab),
+                style=self.global_style.encode(features, lab),
             ),
         )
 
@@ -98,8 +98,9 @@ class SSCN(nn.Module):
         light = resize(luminance, features.fine.shape[-2:])
         match, aligned = self.transfer(features, luminance, reference)
         semantic = self.global_style.match(features.coarse, reference.coarse)
-        style = self.global_style(semantic, features, light, reference.coarse.code)
-        fused = self.fuse(features, luminance, match, aligned, semantic, style)
+        style = self.global_style(semantic, features, light, reference.coarse.style)
+        unit = reference.coarse.style.unit
+        fused = self.fuse(features, luminance, match, aligned, semantic, style, unit)
         full = [resize(maps, luminance.shape[-2:]) for maps in (fused.ab, fused.confidence)]
         return PredictedChroma(ab=full[0], confidence=full[1].clamp(0, 1))
 
@@ -118,8 +119,12 @@ class SSCN(nn.Module):
         aligned: AlignedReference,
         semantic: GlobalMatch,
         style: Tensor,
+        unit: Tensor,
     ) -> FusedChroma:
-        """Everything behind both stages, for N targets at once; ``style`` is the coarse stage's chroma."""
+        """Everything behind both stages, for N targets at once.
+
+        ``style`` is the coarse stage's chroma, ``unit`` that of the references, see ``chroma_unit``.
+        """
         light = resize(luminance, match.ab.shape[-2:])
         style_best = F.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
         confidence = match_confidence(MatchStatistics(match.ab, style, match.spread, match.best, style_best))
@@ -127,7 +132,7 @@ class SSCN(nn.Module):
         doubt = self.preset.highlight_softness * (1 - confidence)
         pale = pale_highlights(match.ab, light, match.luminance, doubt)
         calm = self.calm(pale, style, confidence, light / 100)
-        given = Candidates(calm, style, style_best, match, aligned, confidence)
+        given = Candidates(calm, style, style_best, match, aligned, confidence, unit)
         fused: FusedChroma = self.decode(given, features, luminance)
         # on a blank card every place matches something, and means nothing
         return FusedChroma(*[maps * features.evidence for maps in fused])

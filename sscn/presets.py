@@ -22,6 +22,8 @@ class Preset:
     """Keys in a cluster of the reference's keys, on average (sparse attention)."""
     routes: int
     """Clusters that one target position attends to: routes / clusters of all pairs are computed."""
+    routing_block: int
+    """Side, in places of the fine grid, of the squares of a target that are routed together."""
     style_channels: int
     """Numbers in the style code (paper: 64)."""
     fusion_channels: tuple[int, int, int, int]
@@ -65,6 +67,7 @@ DEFAULT = Preset(
     coarse_temperature=0.05,
     cluster_size=128,
     routes=4,
+    routing_block=2,
     style_channels=64,
     fusion_channels=(32, 64, 96, 24),
     style_strength=0.7,

@@ -62,8 +62,7 @@ def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures
     import torch
 
     from sscn.allocator import keep_freed_memory
-    from sscn.attention import routed_share
-    from sscn.matching import resize, tokens
+    from sscn.matching import resize
     from sscn.pretrained import load_network
 
     if device == "cpu":  # as the Colorizer does
@@ -79,8 +78,7 @@ def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures
         seconds = _median(lambda: network(luminance, encoded), device)
         features = network.extract(luminance)
         matching = _median(lambda: network.transfer(features, luminance, encoded), device)
-    clusters = encoded.fine.clusters
-    pairs = 1.0 if clusters is None else routed_share(tokens(features.fine), clusters, network.preset.routes)
+        pairs = network.local_detail.share_of_pairs(features.fine, encoded.fine)
     places = features.fine.shape[-2] * features.fine.shape[-1]
     return AttentionFigures(size, attention, seconds, matching, peak, 4 * places * places, pairs)
 

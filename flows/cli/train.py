@@ -51,7 +51,7 @@ def train(
     Several GPUs: torchrun --nproc-per-node N -m flows.cli train ...
     """
     from flows.engine import resolve_device
-    from flows.training import train_and_report
+    from flows.training import speaks_for_all, train_and_report
     from sscn.training.settings import TrainSettings
 
     settings = TrainSettings(
@@ -69,4 +69,6 @@ def train(
         workers=workers,
         checkpoint_every=checkpoint_every,
     )
-    print(train_and_report(settings))
+    weights = train_and_report(settings)
+    if speaks_for_all():
+        print(weights)

@@ -18,7 +18,7 @@ from sscn.training.pairs import TrainingPair
 
 RIGHT_WITHIN = 12.0
 """A match is right when its chroma lies within so many units of the true a*, b*."""
-PALE = 0.3
+PALE = 0.6
 """How much of the true chroma is wanted where the reference says nothing."""
 _BETA = 4.0
 """Units of a*, b* below which an error counts squared."""
@@ -35,6 +35,8 @@ class Losses(NamedTuple):
     """Coarse stage."""
     fine: Tensor
     """The answer, on the fine grid and at half size."""
+    strength: Tensor
+    """Its length alone: in doubt about the hue the other losses are least for grey."""
     gradient: Tensor
     """Its chroma gradients."""
     variation: Tensor
@@ -76,13 +78,14 @@ def matching_losses(
 
 
 def answer_losses(fused: FusedChroma, style: Tensor, match: LocalMatch, pair: TrainingPair) -> tuple[Tensor, ...]:
-    """Losses of everything behind the matching: style, fine, gradient, variation, confidence."""
+    """Losses of everything behind the matching: style, fine, strength, gradient, variation, confidence."""
     related = pair.related[:, None, None, None]
     # what an unrelated reference cannot tell is asked for gently, and pale: no evidence, little colour
     weight, strength = 0.3 + 0.7 * related, PALE + (1 - PALE) * related
     half = resize(pair.truth, fused.ab.shape[-2:]) * strength
     quarter = resize(pair.truth, fused.coarse_ab.shape[-2:]) * strength
     fine = (_smooth_l1(fused.ab, half) * weight).mean() + 0.5 * (_smooth_l1(fused.coarse_ab, quarter) * weight).mean()
+    chroma = (_smooth_l1(lengths(fused.ab), lengths(half)) * weight).mean()
     coarse_truth = resize(quarter, (quarter.shape[-2] // 2, quarter.shape[-1] // 2))
     coarse = (_smooth_l1(resize(style, coarse_truth.shape[-2:]), coarse_truth) * weight).mean()
     gradient = sum(
@@ -93,7 +96,7 @@ def answer_losses(fused: FusedChroma, style: Tensor, match: LocalMatch, pair: Tr
     confidence = F.binary_cross_entropy(fused.confidence.clamp(1e-4, 1 - 1e-4), right)
     assert isinstance(gradient, Tensor)
     assert isinstance(variation, Tensor)
-    return coarse, fine, gradient, variation, confidence
+    return coarse, fine, chroma, gradient, variation, confidence
 
 
 def _smooth_l1(ours: Tensor, true: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from sscn.training.photographs import Photographs
 
 KINDS = ("thin_plate", "elsewhere", "motion", "neighbour", "unrelated")
 DEFAULT_MIX: Mapping[str, float] = MappingProxyType(
-    {"thin_plate": 0.15, "elsewhere": 0.3, "motion": 0.3, "neighbour": 0.05, "unrelated": 0.2}
+    {"thin_plate": 0.1, "elsewhere": 0.35, "motion": 0.3, "neighbour": 0.05, "unrelated": 0.2}
 )
 """Share of each kind. The fifth of unrelated pairs is the paper's (Bai et al. 2022, supplement)."""
 DAMAGED_SHARE = 0.45

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from sscn.alignment import align
 from sscn.attention import attend
 from sscn.image_transfer import GlobalMatch
-from sscn.local_detail import LocalMatch, fine_values
+from sscn.local_detail import FineReference, LocalMatch, fine_values
 from sscn.matching import MatchingFeatures, half_size, resize, tokens
 from sscn.network import SSCN
 from sscn.training.losses import Losses, answer_losses, matching_losses
@@ -15,7 +15,7 @@ from sscn.training.pairs import TrainingPair
 
 QUERIES = 384
 """Places of a target whose matching is trained at each step."""
-_WEIGHTS = Losses(*[torch.tensor(weight) for weight in (0.15, 0.5, 0.3, 1.0, 1.0, 0.1, 2.0)])
+_WEIGHTS = Losses(*[torch.tensor(weight) for weight in (0.15, 0.5, 0.3, 1.0, 1.0, 1.0, 0.1, 2.0)])
 
 
 def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator, matching: bool = True) -> Losses:
@@ -44,10 +44,10 @@ def losses_of(network: SSCN, pair: TrainingPair, generator: torch.Generator, mat
         match, semantic = _matches(network, of_target, of_reference, pair)
         half = half_size(pair.luminance)
         aligned = align(match, resize(pair.reference, half), resize(pair.luminance, half))
-    code = network.global_style.encode(of_reference, pair.reference)
+    look = network.global_style.encode(of_reference, pair.reference)
     light = resize(pair.luminance, size)
-    style = network.global_style(semantic, of_target, light, code)
-    fused = network.fuse(of_target, pair.luminance, match, aligned, semantic, style)
+    style = network.global_style(semantic, of_target, light, look)
+    fused = network.fuse(of_target, pair.luminance, match, aligned, semantic, style, look.unit)
     answers = answer_losses(fused, style, match, pair)
     parts = (place, colour, *answers)
     return Losses(*[part.float() * weight.to(part.device) for part, weight in zip(parts, _WEIGHTS, strict=True)])
@@ -80,10 +80,9 @@ def _matches(
     coarse_values = resize(pair.reference, of_reference.coarse.shape[-2:])
     fine, coarse = [], []
     for n in range(pair.luminance.shape[0]):
-        keys = tokens(of_reference.fine[n : n + 1].float())
-        queries = tokens(of_target.fine[n : n + 1].float())
-        brought = attend(queries, keys, tokens(values[n : n + 1]), network.preset.temperature)
-        fine.append(detail.read(brought, size, size))
+        keys, kept = tokens(of_reference.fine[n : n + 1].float()), tokens(values[n : n + 1])
+        reference = FineReference(keys, kept, clusters=None, picture=pair.reference[n : n + 1], places=size)
+        fine.append(detail(of_target.fine[n : n + 1].float(), reference))
         found = attend(
             tokens(of_target.coarse[n : n + 1].float()),
             tokens(of_reference.coarse[n : n + 1].float()),

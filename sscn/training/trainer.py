@@ -43,7 +43,8 @@ def train(settings: TrainSettings, report: Callable[[TrainProgress], None]) -> P
     if settings.precision not in ("bf16", "float32"):
         raise SscnError(f"there is no precision called {settings.precision}; choose bf16 or float32")
     rank, world = _join_processes(settings.device)
-    device = torch.device(f"cuda:{rank}" if world > 1 and settings.device != "cpu" else settings.device)
+    own = int(os.environ.get("LOCAL_RANK", rank))  # among the GPUs of this machine
+    device = torch.device(f"cuda:{own}" if world > 1 and settings.device != "cpu" else settings.device)
     settings.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     recipe = make_recipe(settings.preset, settings.matching_steps)
@@ -184,8 +185,9 @@ class _Training:
 
 
 def _join_processes(device: str) -> tuple[int, int]:
-    """(rank, world size); processes that ``torchrun`` started find each other first."""
-    if "WORLD_SIZE" not in os.environ:
-        return 0, 1
-    torch.distributed.init_process_group("gloo" if device == "cpu" else "nccl")
+    """(rank, world size); processes that ``torchrun`` started find each other first, if they have not yet."""
+    if not torch.distributed.is_initialized():
+        if "WORLD_SIZE" not in os.environ:
+            return 0, 1
+        torch.distributed.init_process_group("gloo" if device == "cpu" else "nccl")
     return torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -18,7 +18,7 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent
 
 WEIGHTS_SHA256: Mapping[str, str] = {
     "efficientnet_lite0": "8df5c16367dfcb5a157d16430e27ee27b8d489a8f0e2eda006dcb55e17ffae4f",
-    "sscn_default": "3682d4e7e9ef3022ff3110ef74a418f1d360a9a403d834c24ebfa3b93d3ba970",
+    "sscn_default": "7b4700dee06512358101e429fb8c1d8b233590e607c2d02e9ac5bd6115572998",
     "vgg16_hed": "35adda96474cee1f8a7bb2d2d4e5ec64cf4959db548babdf81b4d8d79c194fa7",
 }
 """sha256 of each shipped file, by name; a file that differs is refused."""

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from sscn.attention import attend, attend_routed, cluster_keys, routed_share
-from sscn.matching import tokens
+from sscn.matching import block_grid, block_tokens, tokens
 from sscn.pretrained import load_network
 
 
@@ -56,6 +56,32 @@ def test_the_share_of_pairs_is_that_of_the_clusters_looked_at(cat, coffee):
     assert shares[0] < shares[1] < shares[2] == 1
     nearest = (queries @ clusters.centroids.T).argmax(dim=1)
     assert shares[0] == pytest.approx(sum(clusters.sizes[n] for n in nearest.tolist()) / (len(queries) * len(keys)))
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 1)])
+def test_blocks_of_a_grid_come_back_in_their_places(size):
+    maps = torch.rand(1, 3, *size)
+    rows = block_tokens(maps, 2)
+    assert rows.shape == (4 * -(-size[0] // 2) * -(-size[1] // 2), 3)
+    assert torch.equal(rows[0], maps[0, :, 0, 0])
+    if size == (6, 8):
+        assert torch.equal(rows[:4], maps[0, :, :2, :2].flatten(1).T)
+    assert torch.equal(block_grid(rows, size, 2), maps)
+
+
+def test_queries_of_a_block_go_the_same_ways(cat, coffee):
+    queries, keys = _features(coffee)[:4000], _features(cat)
+    values = torch.rand(len(keys), 3)
+    clusters = cluster_keys(keys, 64)
+    ordered = keys[clusters.order], values[clusters.order]
+    blocks = attend_routed(queries, *ordered, clusters, 2, 0.02, together=4)
+    # a block of one query four times over is that query alone
+    alone = attend_routed(queries, *ordered, clusters, 2, 0.02)
+    repeated = attend_routed(queries.repeat_interleave(4, dim=0), *ordered, clusters, 2, 0.02, together=4)
+    assert torch.allclose(repeated.values[::4], alone.values, atol=1e-5)
+    assert not torch.allclose(blocks.values, alone.values, atol=1e-2)
+    everywhere = attend_routed(queries, *ordered, clusters, 512, 0.02, together=4)
+    assert torch.allclose(everywhere.values, attend(queries, keys, values, 0.02).values, atol=1e-4)
 
 
 def test_few_routes_are_nearly_dense(cat):

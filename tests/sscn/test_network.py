@@ -7,8 +7,11 @@ from safetensors.torch import save_file
 from sscn import Colorizer, SscnError, colour
 from sscn.alignment import align
 from sscn.efficientnet import load_efficientnet
+from sscn.fusion import Candidates
 from sscn.highlights import pale_highlights
+from sscn.image_transfer import chroma_unit
 from sscn.local_detail import LocalMatch, fine_values, grid_places
+from sscn.matching import resize
 from sscn.network import SSCN
 from sscn.presets import DEFAULT
 from sscn.pretrained import load_network
@@ -34,10 +37,11 @@ def test_what_is_learned_starts_as_no_correction(untrained: SSCN, coffee):
     match, aligned = untrained.transfer(features, lab[:, :1], reference)
     semantic = untrained.global_style.match(features.coarse, reference.coarse)
     light = torch.nn.functional.adaptive_avg_pool2d(lab[:, :1], features.fine.shape[-2:])
-    plain = untrained.global_style(semantic, features, light, reference.coarse.code)
-    other = untrained.global_style(semantic, features, light, torch.randn_like(reference.coarse.code))
+    look = reference.coarse.style
+    plain = untrained.global_style(semantic, features, light, look)
+    other = untrained.global_style(semantic, features, light, look._replace(code=torch.randn_like(look.code)))
     assert torch.equal(plain, other)
-    fused = untrained.fuse(features, lab[:, :1], match, aligned, semantic, plain)
+    fused = untrained.fuse(features, lab[:, :1], match, aligned, semantic, plain, look.unit)
     from sscn.confidence import MatchStatistics, match_confidence
 
     best = torch.nn.functional.interpolate(semantic.best, light.shape[-2:], mode="bilinear", align_corners=False)
@@ -46,6 +50,47 @@ def test_what_is_learned_starts_as_no_correction(untrained: SSCN, coffee):
     pale = pale_highlights(match.ab, light, match.luminance, doubt)
     assert torch.allclose(fused.coarse_ab, untrained.calm(pale, plain, confidence, light / 100))
     assert torch.allclose(fused.confidence, confidence, atol=2e-4)
+
+
+def test_the_unit_of_chroma_is_the_references_own(coffee):
+    lab = _lab(coffee)
+    twice = torch.cat([lab[:, :1], 2 * lab[:, 1:]], dim=1)
+    assert torch.allclose(chroma_unit(twice), 2 * chroma_unit(lab))
+    grey = torch.full((1, 3, 64, 64), 0.0)
+    assert chroma_unit(grey).item() == 10
+    grey[:, 1, :8, :8] = 60  # a small bright thing on grey ground
+    assert chroma_unit(grey).item() > 30
+
+
+@torch.inference_mode()
+def test_twice_the_chroma_in_is_twice_the_chroma_out(coffee):
+    """Whatever the decoder has learned, also where it adds colour of its own; likewise the style code."""
+    torch.manual_seed(1)
+    network = SSCN(DEFAULT, "dense", load_efficientnet()).eval()
+    for layer in (network.decode.answer, network.decode.half_answer):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    lab = _lab(coffee)
+    luminance = lab[:, :1]
+    features = network.extract(luminance)
+    reference = network.encode_reference(lab.flip(3))
+    match, aligned = network.transfer(features, luminance, reference)
+    one = torch.ones_like(match.best)
+    given = Candidates(match.ab, 0.5 * match.ab, one, match, aligned, 0.5 * one, reference.coarse.style.unit)
+    doubled = Candidates(
+        calm=2 * given.calm,
+        style=2 * given.style,
+        style_best=given.style_best,
+        match=match._replace(ab=2 * match.ab, spread=2 * match.spread),
+        aligned=aligned._replace(lab=torch.cat([aligned.lab[:, :1], 2 * aligned.lab[:, 1:]], dim=1)),
+        confidence=given.confidence,
+        unit=2 * given.unit,
+    )
+    ours, twice = (network.decode(candidates, features, luminance) for candidates in (given, doubled))
+    assert (ours.ab - resize(given.calm, ours.ab.shape[-2:])).abs().mean() > 1
+    assert torch.allclose(twice.ab, 2 * ours.ab, atol=1e-2)
+    strong = torch.cat([lab[:, :1], 2 * lab[:, 1:]], dim=1)
+    codes = [network.global_style.encode(features, picture).code for picture in (lab, strong)]
+    assert torch.allclose(*codes, atol=1e-5)
 
 
 def test_alignment_follows_a_shift():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from safetensors.torch import load_file
 from torch.utils.data import default_collate
 
 from sscn import SscnError
+from sscn.fusion import FusedChroma
+from sscn.local_detail import LocalMatch
+from sscn.matching import resize
+from sscn.training.losses import Losses, answer_losses
 from sscn.training.pairs import PairDataset, TrainingPair
 from sscn.training.photographs import Photographs
 from sscn.training.recipes import make_recipe
@@ -73,6 +78,28 @@ def test_killed_and_resumed_ends_with_the_same_weights(photographs, tmp_path):
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
 
 
+def _one_of_two(rank: int, settings: TrainSettings, meeting_place: Path) -> None:
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=meeting_place.as_uri(), rank=rank, world_size=2)
+    train(settings, lambda _: None)
+
+
+def test_two_processes_learn_what_one_does(photographs, tmp_path):
+    """Each takes half of every batch; the gradients are the whole batch's."""
+    settings = _settings(photographs, tmp_path / "two", steps=2, matching_steps=0)
+    torch.multiprocessing.spawn(_one_of_two, (settings, tmp_path / "meeting"), nprocs=2)
+    train(replace(settings, output=tmp_path / "one"), lambda _: None)
+    one, two = (torch.load(tmp_path / name / CHECKPOINT, weights_only=True) for name in ("one", "two"))
+    ours, theirs = (
+        torch.cat([state["exp_avg"].flatten() for state in checkpoint["optimiser"]["state"].values()])
+        for checkpoint in (one, two)
+    )
+    assert ours.norm() > 0
+    assert (ours - theirs).norm() < 1e-4 * ours.norm()
+    assert all(torch.allclose(one["network"][name], two["network"][name], atol=1e-6) for name in one["network"])
+
+
 def test_it_learns(photographs):
     """The same four pairs again and again: every part of the loss that can fall together does."""
     torch.manual_seed(0)
@@ -89,6 +116,22 @@ def test_it_learns(photographs):
         optimiser.step()
         totals.append(float(losses.detach().sum()))
     assert totals[-1] < 0.8 * totals[0]
+
+
+def test_a_wrong_hue_costs_no_strength_and_grey_does(photographs):
+    pairs = PairDataset(Photographs(photographs), seed=3, size=64, mix={"thin_plate": 1})
+    pair = TrainingPair(*default_collate([pairs[0]]))
+    match = LocalMatch(resize(pair.truth, (16, 16)), *[torch.zeros(1, n, 16, 16) for n in (1, 1, 1, 2, 1)])
+
+    def strength(ab: torch.Tensor) -> float:
+        fused = FusedChroma(resize(ab, (32, 32)), resize(ab, (16, 16)), torch.full((1, 1, 16, 16), 0.5))
+        named = dict(zip(Losses._fields[2:], answer_losses(fused, match.ab, match, pair), strict=True))
+        return float(named["strength"])
+
+    turned = torch.stack([-pair.truth[:, 1], pair.truth[:, 0]], dim=1)
+    assert strength(pair.truth) == pytest.approx(0, abs=1e-5)
+    assert strength(turned) == pytest.approx(0, abs=1e-5)
+    assert strength(0 * turned) > 1
 
 
 def test_every_learned_part_moves(photographs, tmp_path):
