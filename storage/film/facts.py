@@ -54,28 +54,36 @@ def probe(path: Path, *, sequence_rate: Fraction = SEQUENCE_RATE) -> FilmFacts:
 
 @contextmanager
 def open_film(path: Path, options: dict[str, str] | None = None, kind: str | None = None) -> Iterator[InputContainer]:
-    """A film's container, opened for reading its packets; ``UnreadableFilm`` if it cannot be, or while it is read."""
-    name = path_to_text(path)
+    """A film's container, opened for reading its packets; raises ``UnreadableFilm`` if it cannot be opened."""
     limits = {"protocol_whitelist": "file", "format_whitelist": "image2" if kind else FORMATS}
     try:
-        with av.open(
+        container = av.open(
             f"file:{path.absolute()}", format=kind, options=limits | (options or {}), timeout=_OPEN_SECONDS,
             metadata_errors="replace",
-        ) as container:  # fmt: skip
-            yield container
-    except UnicodeEncodeError:
-        raise UnreadableFilm(f"{name} has a name that is not valid UTF-8; rename the film", "unsupported") from None
-    except av.error.ExitError:
-        raise UnreadableFilm(
+        )  # fmt: skip
+    except (av.error.FFmpegError, UnicodeEncodeError) as error:
+        raise unreadable(path, error) from error
+    with container:
+        yield container
+
+
+def unreadable(path: Path, error: Exception) -> UnreadableFilm:
+    """What an error of the libraries means for the person whose film it is."""
+    name = path_to_text(path)
+    if isinstance(error, UnicodeEncodeError):
+        return UnreadableFilm(f"{name} has a name that is not valid UTF-8; rename the film", "unsupported")
+    if isinstance(error, av.error.ExitError):
+        return UnreadableFilm(
             f"{name} could not be read within {_OPEN_SECONDS:.0f} seconds; check the disk or the network share",
             "timeout",
-        ) from None
-    except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, av.error.InvalidDataError | ValueError):
-            raise UnreadableFilm(
-                f"{name} is not a film that can be read ({_reason(error)}); replace it by the real file", "not_a_film"
-            ) from error
-        raise UnreadableFilm(f"{name} cannot be read ({_reason(error)}); check its access rights") from error
+        )
+    reason = (getattr(error, "strerror", None) or str(error) or "unknown reason").splitlines()[0]
+    reason = reason[:1].lower() + reason[1:]
+    if isinstance(error, av.error.InvalidDataError):
+        return UnreadableFilm(
+            f"{name} is not a film that can be read ({reason}); replace it by the real file", "not_a_film"
+        )
+    return UnreadableFilm(f"{name} cannot be read ({reason}); check its access rights")
 
 
 def _check_length(path: Path) -> None:
@@ -97,7 +105,7 @@ def _check_length(path: Path) -> None:
 
 def _facts(path: Path, container: InputContainer, pattern: SequencePattern | None, rate: Fraction) -> FilmFacts:
     name = path_to_text(path)
-    video = _picture_stream(container, name)
+    video = picture_stream(container, name)
     context = video.codec_context
     if context is None:
         raise UnreadableFilm(
@@ -156,7 +164,7 @@ def _facts(path: Path, container: InputContainer, pattern: SequencePattern | Non
     )
 
 
-def _picture_stream(container: InputContainer, name: str) -> VideoStream:
+def picture_stream(container: InputContainer, name: str) -> VideoStream:
     """The first picture stream that is not a cover picture."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
@@ -182,8 +190,3 @@ def _other_streams(container: InputContainer, video_index: int) -> tuple[StreamF
         for stream in container.streams
         if stream.index != video_index
     )
-
-
-def _reason(error: Exception) -> str:
-    text = (getattr(error, "strerror", None) or str(error) or "unknown reason").splitlines()[0]
-    return text[:1].lower() + text[1:]

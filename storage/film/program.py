@@ -6,6 +6,7 @@ so that neither a name nor a play list inside a file can make ffmpeg open anythi
 """
 
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -104,6 +105,8 @@ def ffmpeg(arguments: Sequence[str], *, feed: bool = False) -> Iterator[Process]
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes two system calls and allocates nothing
         )
         try:
+            for pipe in (popen.stdin, popen.stdout):
+                _widen(pipe)
             yield Process(popen, report)
         finally:
             popen.kill()
@@ -161,6 +164,13 @@ def write_all(pipe: IO[bytes], data: memoryview, seconds: float = STALL_SECONDS)
         _wait(pipe, select.POLLOUT, seconds)
         with suppress(BlockingIOError):
             data = data[os.write(pipe.fileno(), data) :]
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Give a pipe room for a megabyte, if the system allows it: fewer changes between the two processes."""
+    if pipe is not None:
+        with suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _wait(pipe: IO[bytes], event: int, seconds: float) -> None:
