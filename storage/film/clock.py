@@ -1,7 +1,9 @@
 """The clock of a joined film: which packet of which segment is which frame, and when it is decoded and shown."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,24 @@ class DecodingOrder:
         if place >= self.delay:
             return int(frames.pts[place - self.delay])
         return int(frames.pts[0]) - (self.delay - place) * int(frames.durations[0])
+
+
+def exact_rate(frames: Frames, rate: Fraction) -> Frames:
+    """The frames at exactly ``rate`` frames a second, if that is what their times were rounded from.
+
+    Matroska counts in milliseconds, so 24 frames a second come out of it 41 and 42 ms apart; MP4 and MOV can hold
+    the rate itself. Unchanged if any frame would move by more than one tick.
+    """
+    begin = int(frames.pts[0]) * frames.time_base
+    base = Fraction(1, math.lcm(rate.numerator, begin.denominator))
+    step, start = int(1 / (rate * base)), int(begin / base)
+    pts = start + step * np.arange(len(frames), dtype=np.int64)
+    # Compared in integers: a tick is num/den of one unit of the new base.
+    ratio = frames.time_base / base
+    moved = np.abs(pts * ratio.denominator - frames.pts * ratio.numerator)
+    if moved.max() > ratio.numerator or base >= frames.time_base and not moved.any():
+        return frames
+    return Frames(base, pts, np.full(len(frames), step, np.int64), frames.digests)
 
 
 def decoding_order(segments: Sequence[Path], count: int) -> DecodingOrder:

@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from storage.film.clock import decoding_order
+from storage.film.clock import decoding_order, exact_rate
 from storage.film.errors import FilmNotWritten, UnreadableFilm
 from storage.film.facts import open_film, unreadable
 from storage.film.formats import OutputFormat
@@ -70,13 +70,16 @@ def join(
 ) -> JoinedFilm:
     """Join the segments of a film, in order, into ``output``, without encoding anything again.
 
-    Each frame gets the time and duration it has in ``frames``; sound, subtitles, attachments, chapters and metadata
+    Each frame gets the time and duration it has in ``frames`` (in MP4 and MOV, where it came in rounded milliseconds,
+    those of the exact rate); sound, subtitles, attachments, chapters and metadata
     are copied from the source packet by packet. Text subtitles that the container cannot hold are rewritten in its
     own kind of text. The same input gives the same bytes. The file is checked, synced and renamed into place.
 
     Raises ``FilmNotWritten`` ("wrong_frames" if the segments do not hold just the frames of the film,
     "broken_segment", "join") and ``UnreadableFilm`` if the source can no longer be read.
     """
+    if output_format.container != "matroska":
+        frames = exact_rate(frames, facts.frame_rate)
     with atomic_write(output) as partial:
         try:
             joined = _write(segments, partial, output_format, facts, frames)
@@ -128,9 +131,11 @@ def _write(
 
 @contextmanager
 def _create(partial: Path, output_format: OutputFormat, frames: Frames) -> Iterator[OutputContainer]:
-    options = {"fflags": "+bitexact"}
+    # Times are the source's own: sound that starts before the picture (the priming of AAC) must not move it.
+    options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
     if output_format.container != "matroska":
         options["video_track_timescale"] = str(frames.time_base.denominator)
+        options["movie_timescale"] = str(max(1000, frames.time_base.denominator))
     if output_format.container == "mp4":
         options["movflags"] = "+faststart"
     with av.open(f"file:{partial.absolute()}", "w", format=output_format.container, options=options) as target:
