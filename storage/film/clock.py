@@ -51,7 +51,7 @@ def exact_rate(frames: Frames, rate: Fraction) -> Frames:
     # Compared in integers: a tick is num/den of one unit of the new base.
     ratio = frames.time_base / base
     moved = np.abs(pts * ratio.denominator - frames.pts * ratio.numerator)
-    if moved.max() > ratio.numerator or base >= frames.time_base and not moved.any():
+    if moved.max() > ratio.numerator or (base >= frames.time_base and not moved.any()):
         return frames
     return Frames(base, pts, np.full(len(frames), step, np.int64), frames.digests)
 

@@ -138,7 +138,7 @@ def first_frame(path: Path, pattern: SequencePattern | None, rate: Fraction, vid
         found["format"],
         int(found["width"]),
         int(found["height"]),
-        Fraction(*(int(number) for number in found["sar"].split("/"))) if not found["sar"].startswith("0") else Fraction(1),
+        Fraction(found["sar"]) if not found["sar"].startswith("0/") else Fraction(1),
         "left" if location == "unspecified" else location,
         round(float(rotation[1])) if rotation else 0,
         orders.get(found["order"]),

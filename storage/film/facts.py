@@ -169,9 +169,7 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
-    raise UnreadableFilm(
-        f"{name} holds no picture, only {_kinds(container)}; remove it from the films", "no_video"
-    )
+    raise UnreadableFilm(f"{name} holds no picture, only {_kinds(container)}; remove it from the films", "no_video")
 
 
 def _kinds(container: InputContainer) -> str:

@@ -13,15 +13,17 @@ from storage.paths import path_to_text
 LOOKED_AT_FRAMES = 300
 _SECONDS = 600.0
 _FEWEST = 8
-_COUNTS = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+)")
+_SURER = 4
+_COUNTS = re.compile(r"Single frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+)")
 
 
 def detect_fields(path: Path, facts: FilmFacts) -> FilmFacts:
     """The facts with the field order that the pictures show.
 
     A tag that says interlaced is believed. Otherwise ffmpeg's ``idet`` looks at the first 300 frames: a film is
-    interlaced if at least eight of them, and more than of the progressive ones, show two moments in one frame. A
-    still picture shows nothing; then the tag stays. Raises ``UnreadableFilm`` if these frames cannot be decoded.
+    interlaced if at least eight of them, more than look progressive, show two moments, and always the same field
+    first (coarsely compressed film gives a few of both). A still picture shows nothing; then the tag stays. Raises
+    ``UnreadableFilm`` if these frames cannot be decoded.
     """
     if facts.field_order in ("top field first", "bottom field first"):
         return facts
@@ -37,8 +39,8 @@ def detect_fields(path: Path, facts: FilmFacts) -> FilmFacts:
         raise decoder_error(path, complaints(facts, finished.errors) or finished.errors, 0, facts.declared_frames)
     top, bottom, progressive = (int(count) for count in counts[-1])
     order: FieldOrder = facts.field_order
-    if top + bottom >= _FEWEST and top + bottom > progressive:
-        order = "top field first" if top >= bottom else "bottom field first"
+    if max(top, bottom) >= _FEWEST and max(top, bottom) > max(progressive, _SURER * min(top, bottom)):
+        order = "top field first" if top > bottom else "bottom field first"
     elif progressive:
         order = "progressive"
     return replace(facts, field_order=order)

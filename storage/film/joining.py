@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -36,7 +36,7 @@ _OWN_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands", "du
 
 
 # A packet and the time at which it is decoded, in seconds.
-Timed = tuple[float, "Packet[Stream]"]
+Timed = tuple[float, "Packet[Any]"]
 
 
 @dataclass(frozen=True)

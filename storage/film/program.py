@@ -102,7 +102,7 @@ def ffmpeg(arguments: Sequence[str], *, feed: bool = False) -> Iterator[Process]
             stdout=subprocess.PIPE,
             stderr=report,
             bufsize=0,
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes two system calls and allocates nothing
+            preexec_fn=_die_with_parent(),
         )
         try:
             for pipe in (popen.stdin, popen.stdout):

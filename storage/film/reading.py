@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from storage.film.decoding import (
     complaints,
@@ -18,10 +17,8 @@ from storage.film.decoding import (
 )
 from storage.film.errors import UnreadableFilm
 from storage.film.program import Process, ffmpeg, read_into
-from storage.film.records import FilmFacts, Frames
+from storage.film.records import FilmFacts, Frames, Plane
 from storage.paths import path_to_text
-
-Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 # How far before the wanted frame a seek aims, in seconds, one attempt after the other; then from the start.
 _SEEK_MARGINS = (Fraction(1), Fraction(15))
@@ -134,9 +131,9 @@ def _broken_off(path: Path, facts: FilmFacts, process: Process, number: int, las
 
 def _luma(data: bytearray, facts: FilmFacts) -> Plane:
     """The samples of one frame as an array (H, W); of the planes G, B, R of an RGB film their BT.709 luma."""
-    samples = np.frombuffer(data, facts.sample_type.newbyteorder("<"))
+    samples: Plane = np.frombuffer(data, np.uint8) if facts.bit_depth == 8 else np.frombuffer(data, "<u2")
     if facts.subsampling != "rgb":
         return samples.reshape(facts.height, facts.width)
     green, blue, red = samples.reshape(3, facts.height, facts.width).astype(np.uint32)
     luma = (red * _RED + green * _GREEN + blue * _BLUE + 5000) // 10000
-    return luma.astype(facts.sample_type)
+    return luma.astype(np.uint8) if facts.bit_depth == 8 else luma.astype(np.uint16)

@@ -13,6 +13,10 @@ Subsampling = Literal["gray", "rgb", "410", "411", "420", "422", "440", "444"]
 FieldOrder = Literal["progressive", "top field first", "bottom field first", "unknown"]
 
 
+# One plane of samples, (H, W): uint8, or uint16 for more than eight bits.
+Plane = npt.NDArray[np.uint8 | np.uint16]
+
+
 @dataclass(frozen=True)
 class StreamFacts:
     """A stream beside the picture. ``kind``: audio, subtitle, data, attachment, video; ``index``: its place."""

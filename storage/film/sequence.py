@@ -45,7 +45,7 @@ def find_sequence(folder: Path) -> SequencePattern:
         raise UnreadableFilm(
             f"folder {name} holds more than one sequence ({kinds}); put each in a folder of its own", "unsupported"
         )
-    ((prefix, suffix), numbers), = groups.items()
+    (((prefix, suffix), numbers),) = groups.items()
     return _pattern(folder, prefix, suffix, numbers)
 
 

@@ -51,9 +51,7 @@ def find_shots(path: Path, facts: FilmFacts, threshold: float = CUT_THRESHOLD) -
         del pictures
     starts = [0, *cuts]
     ends = [*(cut - 1 for cut in cuts), len(scores) - 1]
-    return [
-        Shot(first, last, float(scores[first]) if first else 0.0) for first, last in zip(starts, ends, strict=True)
-    ]
+    return [Shot(first, last, float(scores[first]) if first else 0.0) for first, last in zip(starts, ends, strict=True)]
 
 
 def _detect(path: Path, facts: FilmFacts, thumbnails: Path) -> npt.NDArray[np.float32]:
@@ -82,11 +80,14 @@ def _detect(path: Path, facts: FilmFacts, thumbnails: Path) -> npt.NDArray[np.fl
 
 def _cuts(scores: npt.NDArray[np.float32], pictures: npt.NDArray[np.uint8], threshold: float) -> list[int]:
     """The frames that begin a shot."""
-    return [
-        int(frame)
-        for frame in np.flatnonzero(scores > threshold)
-        if frame > 0 and _is_one_step(int(frame), pictures) and not _is_flash(int(frame), pictures)
-    ]
+    cuts: list[int] = []
+    for frame in (int(number) for number in np.flatnonzero(scores > threshold)):
+        # What is no longer than a flash is no shot: a flash at a cut belongs to the shot that it opens.
+        if frame == 0 or (cuts and frame - cuts[-1] <= LONGEST_FLASH):
+            continue
+        if _is_one_step(frame, pictures) and not _is_flash(frame, pictures):
+            cuts.append(frame)
+    return cuts
 
 
 def _is_one_step(frame: int, pictures: npt.NDArray[np.uint8]) -> bool:

@@ -122,7 +122,7 @@ def _program_stream(file: BinaryIO, size: int) -> int:
     file.seek(start)
     tail = file.read()
     position = tail.rfind(_PACK)
-    while 0 <= position and position + 6 <= len(tail):
+    while position >= 0 and position + 6 <= len(tail):
         if tail[position : position + 3] != b"\x00\x00\x01":
             return 0  # padding or something else between the packets
         code = tail[position + 3]

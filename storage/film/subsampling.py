@@ -1,15 +1,12 @@
 """Chroma at the size in which it is stored: each sample where the format's siting puts it."""
 
 import math
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from storage.film.pixels import FACTORS
-from storage.film.records import Subsampling
-
-Number = TypeVar("Number", np.uint8, np.uint16, np.float32)
+from storage.film.records import Plane, Subsampling
 
 
 def chroma_size(width: int, height: int, subsampling: Subsampling) -> tuple[int, int]:
@@ -18,8 +15,8 @@ def chroma_size(width: int, height: int, subsampling: Subsampling) -> tuple[int,
     return -(-height // down), -(-width // across)
 
 
-def subsample(plane: npt.NDArray[Number], subsampling: Subsampling, siting: str = "left") -> npt.NDArray[Number]:
-    """A full-size chroma plane (H, W) at the size of ``subsampling``; the type stays, integers are rounded.
+def subsample(plane: Plane, subsampling: Subsampling, siting: str = "left") -> Plane:
+    """A full-size chroma plane (H, W) at the size of ``subsampling``, rounded to the nearest; the type stays.
 
     ``siting`` is that of 4:2:0: "left" (MPEG-2, H.264: on the even columns, between two rows), "center" (JPEG,
     MPEG-1) or "topleft". 4:2:2 and 4:1:1 lie on the columns whatever it says. A sample on a column is the average
@@ -32,9 +29,8 @@ def subsample(plane: npt.NDArray[Number], subsampling: Subsampling, siting: str 
     if across == down == 1:
         return plane
     smaller = _reduce(_reduce(plane.astype(np.float32), across, on_column).T, down, on_row).T
-    if np.issubdtype(plane.dtype, np.integer):
-        smaller = np.floor(smaller + 0.5)
-    return np.ascontiguousarray(smaller, plane.dtype)
+    rounded = np.ascontiguousarray(np.floor(smaller + 0.5))
+    return rounded.astype(np.uint8) if plane.dtype == np.uint8 else rounded.astype(np.uint16)
 
 
 def _reduce(plane: npt.NDArray[np.float32], factor: int, on_sample: bool) -> npt.NDArray[np.float32]:

@@ -13,8 +13,8 @@ from storage.film.errors import FilmNotWritten, UnreadableFilm
 from storage.film.facts import probe
 from storage.film.formats import OutputFormat, encoder_arguments, pipe_format
 from storage.film.program import Process, address, ffmpeg, write_all
-from storage.film.reading import Plane, read_luma
-from storage.film.records import FilmFacts
+from storage.film.reading import read_luma
+from storage.film.records import FilmFacts, Plane
 from storage.film.subsampling import chroma_size, subsample
 from storage.fixity import atomic_write, sha256_file
 from storage.paths import path_to_text
@@ -75,7 +75,7 @@ class SegmentWriter:
         planes = [self._luma(luma), self._chroma(chroma_blue), self._chroma(chroma_red)]
         try:
             for plane in planes:
-                write_all(self._process.input, memoryview(plane).cast("B"))
+                write_all(self._process.input, plane.data.cast("B"))
         except (BrokenPipeError, TimeoutError):
             raise self._failed() from None
         self._frames += 1
@@ -89,9 +89,7 @@ class SegmentWriter:
                 self._stack.__exit__(kind, error, trace)
                 return
             self._finish()
-        self._segment = Segment(
-            self._path, self._frames, self._luma_digest.hexdigest(), sha256_file(self._path)
-        )
+        self._segment = Segment(self._path, self._frames, self._luma_digest.hexdigest(), sha256_file(self._path))
 
     def _finish(self) -> None:
         assert self._process is not None
@@ -130,7 +128,7 @@ class SegmentWriter:
     def _luma(self, plane: Plane) -> Plane:
         self._check(plane, (self._size,))
         plane = np.ascontiguousarray(plane)
-        self._luma_digest.update(memoryview(plane).cast("B"))
+        self._luma_digest.update(plane.data.cast("B"))
         return self._padded(plane, self._even(self._size))
 
     def _chroma(self, plane: Plane) -> Plane:
@@ -146,8 +144,7 @@ class SegmentWriter:
 
     def _check(self, plane: Plane, sizes: tuple[tuple[int, int], ...]) -> None:
         if plane.shape not in sizes or plane.dtype != self._facts.sample_type:
-            wanted = " or ".join(f"{height}x{width}" for height, width in dict.fromkeys(sizes))
-            raise ValueError(f"a plane of {wanted} {self._facts.sample_type} is wanted, not {plane.shape} {plane.dtype}")
+            raise ValueError(f"planes are {self._facts.sample_type} of {sizes}, not {plane.dtype} of {plane.shape}")
 
 
 def check_segment(path: Path, frames: int, luma_sha256: str | None) -> None:
@@ -160,11 +157,11 @@ def check_segment(path: Path, frames: int, luma_sha256: str | None) -> None:
     digest, count = hashlib.sha256(), 0
     try:
         for luma in read_luma(path, probe(path)):
-            digest.update(memoryview(np.ascontiguousarray(luma)).cast("B"))
+            digest.update(np.ascontiguousarray(luma).data.cast("B"))
             count += 1
     except UnreadableFilm as error:
-        raise FilmNotWritten(f"segment {name} is broken ({error.message}); it is made again", "broken_segment") from error
+        raise FilmNotWritten(f"segment {name} is broken ({error.message}); make it again", "broken_segment") from error
     if count != frames:
-        raise FilmNotWritten(f"segment {name} has {count} frames instead of {frames}; it is made again", "wrong_frames")
+        raise FilmNotWritten(f"segment {name} has {count} frames instead of {frames}; make it again", "wrong_frames")
     if luma_sha256 is not None and digest.hexdigest() != luma_sha256:
-        raise FilmNotWritten(f"segment {name} does not hold the film's own luma; it is made again", "wrong_luma")
+        raise FilmNotWritten(f"segment {name} does not hold the film's own luma; make it again", "wrong_luma")
