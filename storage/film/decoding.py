@@ -38,9 +38,11 @@ def input_arguments(
 ) -> list[str]:
     """The arguments that open a film: strictly, without rotating it, without changing its clock.
 
-    ``-xerror`` ends ffmpeg at the first error, and at the first frame that the decoder marks as damaged.
+    ``-xerror`` ends ffmpeg at the first error, and at the first frame that the decoder marks as damaged. After a
+    seek there may be such frames before the wanted one; then the caller holds each frame against its MD5.
     """
-    arguments = ["-xerror", "-copyts", "-noautorotate", "-protocol_whitelist", "file,pipe"]
+    arguments = [] if seek_seconds is not None else ["-xerror"]
+    arguments += ["-copyts", "-noautorotate", "-protocol_whitelist", "file,pipe"]
     if pattern is not None:
         start = pattern.first
         if seek_seconds is not None:

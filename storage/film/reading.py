@@ -20,8 +20,9 @@ from storage.film.program import Process, ffmpeg, read_into
 from storage.film.records import FilmFacts, Frames, Plane
 from storage.paths import path_to_text
 
-# How far before the wanted frame a seek aims, in seconds, one attempt after the other; then from the start.
-_SEEK_MARGINS = (Fraction(1), Fraction(15))
+# How far before the wanted frame a seek aims, in seconds, one attempt after the other; then from the start. Transport
+# streams have no index: there the decoder begins at the next key frame after the place.
+_SEEK_MARGINS = (Fraction(1), Fraction(5), Fraction(20))
 # ITU-R BT.709: Y' of R'G'B', in units of 1/10000.
 _RED, _GREEN, _BLUE = 2126, 7152, 722
 
@@ -109,17 +110,17 @@ def _decode_from(
                 yield data
                 number += 1
             if last is None or (frames is not None and last == len(frames) - 1):
-                _check_end(path, facts, process, number)
+                _check_end(path, facts, process, number, sought=seek is not None)
     except TimeoutError:
         raise timed_out(path, number) from None
 
 
-def _check_end(path: Path, facts: FilmFacts, process: Process, number: int) -> None:
-    """After the last frame there must be nothing more, and no error."""
+def _check_end(path: Path, facts: FilmFacts, process: Process, number: int, *, sought: bool) -> None:
+    """After the last frame there must be nothing more, and no error; after a seek there may be some at its start."""
     more = read_into(process.output, memoryview(bytearray(1)))
     if more:
         raise _WrongFrameError
-    if process.wait() or complaints(facts, process.errors()):
+    if process.wait() or (not sought and complaints(facts, process.errors())):
         raise _broken_off(path, facts, process, number, None)
 
 
