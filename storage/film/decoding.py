@@ -97,7 +97,7 @@ def decoder_error(
 ) -> UnreadableFilm:
     """The error for a film that could be decoded in part only; ``errors`` are ffmpeg's own words."""
     of = f" of {expected}" if expected else ""
-    said = f" (the decoder says: {_in_short(errors)})" if errors else ""
+    said = f" (the decoder says: {_in_short(errors[:1])})" if errors else ""
     return UnreadableFilm(
         f"{path_to_text(path)} breaks off or is damaged: {decoded}{of} frames could be decoded{said}; "
         "copy it again from its source or repair it",
@@ -148,7 +148,7 @@ def first_frame(path: Path, pattern: SequencePattern | None, rate: Fraction, vid
 
 
 def _in_short(errors: Sequence[str]) -> str:
-    """The most telling of ffmpeg's lines, without the addresses of its objects."""
-    lines = [re.sub(r"@ 0x[0-9a-f]+", "", line).strip() for line in errors]
+    """The most telling of ffmpeg's lines, without the names of its objects before it."""
+    lines = [re.sub(r"^(\[[^]]*\] *)+", "", line).strip() for line in errors]
     telling = [line for line in lines if not line.startswith(("Input #", "Output #", "Stream mapping", "Press"))]
     return (telling[-1] if telling else "no message")[:160]

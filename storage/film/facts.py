@@ -79,7 +79,10 @@ def unreadable(path: Path, error: Exception) -> UnreadableFilm:
         )
     reason = (getattr(error, "strerror", None) or str(error) or "unknown reason").splitlines()[0]
     reason = reason[:1].lower() + reason[1:]
-    if isinstance(error, av.error.InvalidDataError):
+    if isinstance(error, av.error.EOFError):
+        return UnreadableFilm(f"{name} holds no frame; copy it again from its source or remove it", "empty", 0)
+    # An invalid argument is what ffmpeg calls a format that it was told not to open.
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return UnreadableFilm(
             f"{name} is not a film that can be read ({reason}); replace it by the real file", "not_a_film"
         )

@@ -55,7 +55,14 @@ def pixel_format(name: str) -> PixelFormat | None:
     colours = [component for component in found.components if not component.is_alpha]
     depths = {component.bits for component in colours}
     depth = max(depths, default=0)
-    if len(depths) != 1 or not 8 <= depth <= 16 or found.is_bayer or name.startswith("xyz") or "f16" in name:
+    if (
+        len(depths) != 1
+        or not 8 <= depth <= 16
+        or found.is_bayer
+        or name.startswith("xyz")
+        or "f16" in name
+        or "msb" in name
+    ):
         return None
     ending = "" if depth == 8 else f"{depth}le"
     if found.is_rgb:

@@ -41,11 +41,10 @@ def read_luma(
     starts at the beginning. The memory does not grow with the film. Raises ``UnreadableFilm``: ``"decoder_error"``
     with ``frames_decoded``, ``"changed"`` if the frames are not those of ``frames``, ``"timeout"``.
     """
-    count = len(frames) if frames is not None else (facts.sequence.count if facts.sequence else None)
-    if first < 0 or (last is not None and last < first) or (count is not None and max(first, last or 0) >= count):
-        raise ValueError(f"frames {first} to {last} of {count}")
-    if last is None and count is not None:
-        last = count - 1
+    end = _last(facts, frames)
+    if first < 0 or (last is not None and last < first) or (end is not None and max(first, last or 0) > end):
+        raise ValueError(f"frames {first} to {last} of a film whose last frame is {end}")
+    last = end if last is None else last
     wanted = first
     if frames is not None:
         for seconds in _starts(facts, frames, first):
@@ -86,8 +85,8 @@ def _decode_from(
     path: Path, facts: FilmFacts, first: int, last: int | None, frames: Frames | None, seek: Fraction | None
 ) -> Iterator[bytearray]:
     """The samples of the frames ``first`` to ``last`` as ffmpeg gives them; ``seek`` None: from the start."""
-    if frames is not None:
-        filters = [f"trim=start_pts={int(frames.pts[first])}"] if first else []
+    if frames is not None and seek is not None:
+        filters = [f"trim=start_pts={int(frames.pts[first])}"]
     else:
         filters = [f"trim=start_frame={first}"] if first else []
     arguments = input_arguments(path, facts.sequence, facts.frame_rate, seek)
@@ -109,10 +108,17 @@ def _decode_from(
                     raise _broken_off(path, facts, process, number, last)
                 yield data
                 number += 1
-            if last is None or (frames is not None and last == len(frames) - 1):
+            if last is None or last == _last(facts, frames):
                 _check_end(path, facts, process, number, sought=seek is not None)
     except TimeoutError:
         raise timed_out(path, number) from None
+
+
+def _last(facts: FilmFacts, frames: Frames | None) -> int | None:
+    """The number of the film's last frame, None if it is not known."""
+    if frames is not None:
+        return len(frames) - 1
+    return facts.sequence.count - 1 if facts.sequence is not None else None
 
 
 def _check_end(path: Path, facts: FilmFacts, process: Process, number: int, *, sought: bool) -> None:

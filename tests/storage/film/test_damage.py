@@ -49,7 +49,7 @@ def test_a_film_that_is_damaged_in_the_middle(kind: str, tmp_path: Path) -> None
     path = make(tmp_path / f"film.{kind}", "-map", "0", *WHOLE[kind], size="160x120", seconds=2)
     frames = len(frame_times(path, probe(path)))
     data = bytearray(path.read_bytes())
-    noise = random.Random(5).randbytes(600)
+    noise = random.Random(5).randbytes(3000)
     data[len(data) // 2 : len(data) // 2 + len(noise)] = noise
     path.write_bytes(data)
 
@@ -115,7 +115,7 @@ def test_sound_alone(tmp_path: Path) -> None:
 def test_samples_that_cannot_be_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     ffmpeg(
-        *lavfi("testsrc2=size=64x48:duration=0.2"), "-c:v", "ffv1", "-pix_fmt", "grayf16le", "-strict", "-2", str(path)
+        *lavfi("testsrc2=size=64x48:duration=0.2"), "-c:v", "ffv1", "-pix_fmt", "grayf32le", "-strict", "-2", str(path)
     )
     assert refused(path).error_type == "unsupported"
 
