@@ -14,6 +14,8 @@ from storage.film.facts import open_film
 from storage.film.records import Frames
 from storage.paths import path_to_text
 
+_FINEST = 10_000_000  # MP4 and MOV count ticks a second in 32 bits
+
 
 @dataclass(frozen=True)
 class DecodingOrder:
@@ -51,7 +53,7 @@ def exact_rate(frames: Frames, rate: Fraction) -> Frames:
     # Compared in integers: a tick is num/den of one unit of the new base.
     ratio = frames.time_base / base
     moved = np.abs(pts * ratio.denominator - frames.pts * ratio.numerator)
-    if moved.max() > ratio.numerator or (base >= frames.time_base and not moved.any()):
+    if base.denominator > _FINEST or moved.max() > ratio.numerator or (base >= frames.time_base and not moved.any()):
         return frames
     return Frames(base, pts, np.full(len(frames), step, np.int64), frames.digests)
 

@@ -1,7 +1,8 @@
 """What a film is: container, codec, picture, colour, clock and the streams beside the picture."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from storage.film.pixels import (
     assumed_matrix,
     pixel_format,
 )
-from storage.film.program import FORMATS
+from storage.film.program import FORMATS, address
 from storage.film.records import FieldOrder, FilmFacts, SequencePattern, StreamFacts
 from storage.film.sequence import find_sequence
 from storage.film.structure import missing_bytes
@@ -56,22 +57,38 @@ def probe(path: Path, *, sequence_rate: Fraction = SEQUENCE_RATE) -> FilmFacts:
 def open_film(path: Path, options: dict[str, str] | None = None, kind: str | None = None) -> Iterator[InputContainer]:
     """A film's container, opened for reading its packets; raises ``UnreadableFilm`` if it cannot be opened."""
     limits = {"protocol_whitelist": "file", "format_whitelist": "image2" if kind else FORMATS}
-    try:
-        container = av.open(
-            f"file:{path.absolute()}", format=kind, options=limits | (options or {}), timeout=_OPEN_SECONDS,
-            metadata_errors="replace",
-        )  # fmt: skip
-    except (av.error.FFmpegError, UnicodeEncodeError) as error:
-        raise unreadable(path, error) from error
-    with container:
+    with ExitStack() as stack:
+        try:
+            name = stack.enter_context(utf8_address(path, os.O_RDONLY))
+            container = stack.enter_context(
+                av.open(
+                    name, format=kind, options=limits | (options or {}), timeout=_OPEN_SECONDS,
+                    metadata_errors="replace",
+                )
+            )  # fmt: skip
+        except (av.error.FFmpegError, OSError) as error:
+            raise unreadable(path, error) from error
         yield container
+
+
+@contextmanager
+def utf8_address(path: Path, flags: int) -> Iterator[str]:
+    """A name for libraries that take UTF-8 only: a file with another name is opened and named by its descriptor."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(path, flags | os.O_CLOEXEC)
+        try:
+            yield f"file:/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        yield address(path)
 
 
 def unreadable(path: Path, error: Exception) -> UnreadableFilm:
     """What an error of the libraries means for the person whose film it is."""
     name = path_to_text(path)
-    if isinstance(error, UnicodeEncodeError):
-        return UnreadableFilm(f"{name} has a name that is not valid UTF-8; rename the film", "unsupported")
     if isinstance(error, av.error.ExitError):
         return UnreadableFilm(
             f"{name} could not be read within {_OPEN_SECONDS:.0f} seconds; check the disk or the network share",

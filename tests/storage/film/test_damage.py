@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.film import UnreadableFilm, frame_times, probe, read_luma
-from tests.storage.film.clips import ffmpeg, lavfi, make
+from tests.storage.film.clips import ffmpeg, lavfi, make, round_trip
 
 WHOLE = {
     "mkv": ("-c:v", "ffv1", "-level", "3", "-slicecrc", "1", "-pix_fmt", "yuv420p"),
@@ -118,6 +118,17 @@ def test_samples_that_cannot_be_kept(tmp_path: Path) -> None:
         *lavfi("testsrc2=size=64x48:duration=0.2"), "-c:v", "ffv1", "-pix_fmt", "grayf32le", "-strict", "-2", str(path)
     )
     assert refused(path).error_type == "unsupported"
+
+
+def test_a_film_whose_name_is_not_valid_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"M\xfchle")
+    folder.mkdir()
+    source = make(folder / os.fsdecode(b"M\xfchle.mp4"), "-map", "0", "-map", "1", "-c:v", "libx264", "-c:a", "aac")
+    _, frames, joined = round_trip(source, folder, "h264")
+    assert len(frame_times(joined.path, probe(joined.path))) == len(frames)
+    source.write_bytes(b"text")
+    with pytest.raises(UnreadableFilm, match=r"M\\xfchle.mp4 is not a film"):
+        probe(source)
 
 
 def test_names_that_mean_something_to_ffmpeg(tmp_path: Path) -> None:

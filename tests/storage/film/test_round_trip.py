@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.film import FormatName, frame_times, probe
-from tests.storage.film.clips import first_packet_times, make, packets, plane_md5s, round_trip, seconds
+from tests.storage.film.clips import CLIPS, first_packet_times, make, packets, plane_md5s, round_trip, seconds
 
 SOUND = ("-map", "0", "-map", "1")
 VARIABLE = "select='mod(n,3)+not(mod(n,7))',setpts=PTS+mod(N\\,3)*0.004/TB"
@@ -79,6 +79,15 @@ def test_ffv1_keeps_everything(kind: str, tmp_path: Path) -> None:
     sounds = [start - float(joined.shift) for start in first_packet_times(source, "audio")]
     assert first_packet_times(joined.path, "audio") == pytest.approx(sounds, abs=0.001)
     assert not joined.left_out
+
+
+def test_a_real_film(tmp_path: Path) -> None:
+    facts, frames, joined = round_trip(CLIPS / "carphone_pristine.mp4", tmp_path, cut=50)
+    found = probe(joined.path)
+    again = frame_times(joined.path, found)
+    assert [frame.luma_md5 for frame in again] == [frame.luma_md5 for frame in frames]
+    assert (len(frames), facts.frame_rate, facts.sample_aspect) == (120, Fraction(30000, 1001), Fraction(128, 117))
+    assert (found.frame_rate, found.sample_aspect) == (facts.frame_rate, facts.sample_aspect)
 
 
 @pytest.mark.parametrize("name", ["h264", "prores"])

