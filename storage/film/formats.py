@@ -14,6 +14,7 @@ _FFV1_DEPTHS: dict[Subsampling, tuple[int, ...]] = {
     "444": (8, 9, 10, 12, 14, 16),
 }  # fmt: skip
 _CRF = 18
+_ANY = (1 << 31) - 1  # setsar would round the ratio to terms of at most 100
 _STANDARD_DEFINITION = 720 * 576
 _HIGH_DEFINITION = 1920 * 1080
 
@@ -86,7 +87,7 @@ def _filters(output: OutputFormat, facts: FilmFacts) -> list[str]:
             f"format={output.pixel_format}",
             f"setparams=range={_range(output.full_range)}:{tags}{location}:field_mode=prog",
         ]
-    return [*filters, f"setsar={facts.sample_aspect.numerator}/{facts.sample_aspect.denominator}"]
+    return [*filters, f"setsar={facts.sample_aspect.numerator}/{facts.sample_aspect.denominator}:max={_ANY}"]
 
 
 def _encoder(output: OutputFormat, facts: FilmFacts) -> list[str]:

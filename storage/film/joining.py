@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from storage.film.aspect import SURPLUS, write_aspect
 from storage.film.clock import decoding_order, exact_rate
 from storage.film.errors import FilmNotWritten, UnreadableFilm
 from storage.film.facts import open_film, unreadable, utf8_address
@@ -90,6 +91,8 @@ def join(
                 f"{path_to_text(output)} could not be joined ({said}); check the room on the disk, or choose FFV1",
                 "join",
             ) from error
+        if _needs_aspect(output_format, facts):
+            write_aspect(partial, facts.sample_aspect * facts.width / facts.height)
         _check(partial, output, frames, joined)
     return JoinedFilm(
         output, len(frames), sha256_file(output), tuple(joined.beside.kept), tuple(joined.beside.left_out),
@@ -112,7 +115,7 @@ def _write(
         source = stack.enter_context(open_film(facts.path)) if facts.sequence is None else None
         first = stack.enter_context(open_film(segments[0]))
         target = stack.enter_context(_create(partial, output_format, frames))
-        picture = _add_picture(target, first.streams.video[0], facts, source, frames)
+        picture = _add_picture(target, first.streams.video[0], output_format, facts, source, frames)
         beside = _Beside()
         shift = Fraction(0)
         if source is not None:
@@ -150,7 +153,12 @@ def _create(partial: Path, output_format: OutputFormat, frames: Frames) -> Itera
 
 
 def _add_picture(
-    target: OutputContainer, template: VideoStream, facts: FilmFacts, source: InputContainer | None, frames: Frames
+    target: OutputContainer,
+    template: VideoStream,
+    output_format: OutputFormat,
+    facts: FilmFacts,
+    source: InputContainer | None,
+    frames: Frames,
 ) -> VideoStream:
     picture = target.add_stream_from_template(template, opaque=True)
     context = picture.codec_context
@@ -162,7 +170,13 @@ def _add_picture(
         picture.set_display_rotation(facts.rotation)
     if source is not None:
         picture.metadata.update(_tags(source.streams[facts.video_index].metadata))
+    if _needs_aspect(output_format, facts):
+        picture.metadata["title"] = picture.metadata.get("title", "") + SURPLUS
     return picture
+
+
+def _needs_aspect(output_format: OutputFormat, facts: FilmFacts) -> bool:
+    return output_format.container == "matroska" and facts.sample_aspect != 1
 
 
 def _shift(source: InputContainer, facts: FilmFacts, frames: Frames) -> Fraction:

@@ -70,6 +70,21 @@ def _matroska(file: BinaryIO, size: int) -> int | None:
     return max(0, position - size)
 
 
+def level_one(file: BinaryIO, wanted: int) -> tuple[int, int] | None:
+    """Start and length of the content of an element directly in the segment of a Matroska file; None if it has none."""
+    position = 0
+    size = file.seek(0, os.SEEK_END)
+    while position < size:
+        file.seek(position)
+        identity, length, start = _element(file)
+        if identity == wanted and length is not None:
+            return start, length
+        if length is None and identity != _SEGMENT:
+            return None
+        position = start if identity == _SEGMENT else start + (length or 0)
+    return None
+
+
 def _element(file: BinaryIO) -> tuple[int, int | None, int]:
     """Identity, length of the content (None if unknown) and start of the content of the EBML element here."""
     identity = _variable_integer(file, keep_marker=True)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from storage.film import FormatName, frame_times, probe
-from tests.storage.film.clips import CLIPS, first_packet_times, make, packets, plane_md5s, round_trip, seconds
+from tests.storage.film.clips import CLIPS, ffmpeg, first_packet_times, make, packets, plane_md5s, round_trip, seconds
 
 SOUND = ("-map", "0", "-map", "1")
 VARIABLE = "select='mod(n,3)+not(mod(n,7))',setpts=PTS+mod(N\\,3)*0.004/TB"
@@ -88,6 +89,23 @@ def test_a_real_film(tmp_path: Path) -> None:
     assert [frame.luma_md5 for frame in again] == [frame.luma_md5 for frame in frames]
     assert (len(frames), facts.frame_rate, facts.sample_aspect) == (120, Fraction(30000, 1001), Fraction(128, 117))
     assert (found.frame_rate, found.sample_aspect) == (facts.frame_rate, facts.sample_aspect)
+    assert container_aspect(joined.path) == Fraction(128, 117)
+
+
+def container_aspect(path: Path) -> Fraction | None:
+    """The shape of the pixels as the container tells it, without its codec's own word for it."""
+    with av.open(str(path), options={"probesize": "32"}) as container:
+        return container.streams.video[0].sample_aspect_ratio
+
+
+def test_a_named_picture_keeps_its_name_and_its_shape(tmp_path: Path) -> None:
+    tags = ("-metadata:s:v", "title=The mill")
+    source = make(tmp_path / "a.mkv", "-vf", "setsar=59/54", *_FFV1, "yuv420p", *tags)
+    _, _, joined = round_trip(source, tmp_path)
+    assert container_aspect(joined.path) == Fraction(59, 54)
+    with av.open(str(joined.path)) as container:
+        assert container.streams.video[0].metadata["title"] == "The mill"
+    ffmpeg("-xerror", "-err_detect", "crccheck+explode", "-i", str(joined.path), "-f", "null", "-")
 
 
 @pytest.mark.parametrize("name", ["h264", "prores"])
