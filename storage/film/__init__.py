@@ -1,0 +1,43 @@
+"""Film: masters are looked at and read here frame by frame, derivatives written in segments and joined."""
+
+from storage.film.errors import FilmNotWritten, UnreadableFilm
+from storage.film.facts import probe
+from storage.film.fields import detect_fields, refuse_interlaced
+from storage.film.formats import FormatName, OutputFormat, choose_format
+from storage.film.frames import frame_times
+from storage.film.joining import JoinedFilm, join
+from storage.film.reading import read_luma
+from storage.film.records import FilmFacts, Frame, Frames, Plane, SequencePattern, StreamFacts
+from storage.film.sequence import find_sequence
+from storage.film.shots import Shot, find_shots
+from storage.film.subsampling import chroma_size, subsample
+from storage.film.writing import Segment, SegmentWriter, check_segment
+
+__all__ = [
+    "FilmFacts",
+    "FilmNotWritten",
+    "FormatName",
+    "Frame",
+    "Frames",
+    "JoinedFilm",
+    "OutputFormat",
+    "Plane",
+    "Segment",
+    "SegmentWriter",
+    "SequencePattern",
+    "Shot",
+    "StreamFacts",
+    "UnreadableFilm",
+    "check_segment",
+    "choose_format",
+    "chroma_size",
+    "detect_fields",
+    "find_sequence",
+    "find_shots",
+    "frame_times",
+    "join",
+    "probe",
+    "read_luma",
+    "refuse_interlaced",
+    "subsample",
+]

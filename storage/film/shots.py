@@ -1,0 +1,111 @@
+"""Shots: where a film cuts, by ffmpeg's scene detection, without being led astray by flashes and fades."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from storage.film.decoding import complaints, decoder_error, input_arguments, timed_out
+from storage.film.errors import UnreadableFilm
+from storage.film.program import address, ffmpeg, read_lines
+from storage.film.records import FilmFacts
+from storage.paths import path_to_text
+
+# The share of full scale by which two frames differ, in percent, as ffmpeg's scdet counts it.
+CUT_THRESHOLD = 8.0
+LONGEST_FLASH = 3
+_LOOKED_AT = (160, 90)
+_THUMBNAIL = (32, 18)
+# A cut is one step: the steps before and after it are smaller than this part of it; what comes back within a few
+# frames to less than this part of the step was a flash.
+_LONE_STEP = 0.6
+_RETURN = 0.5
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A shot, its first and last frame (both included), and the score of the cut before it (0 for the first)."""
+
+    first: int
+    last: int
+    score: float
+
+
+def find_shots(path: Path, facts: FilmFacts, threshold: float = CUT_THRESHOLD) -> list[Shot]:
+    """The shots of a film, in order; together they hold every frame once.
+
+    The cuts are those frames whose score by ffmpeg's ``scdet`` on the luma at 160 by 90 pixels is over ``threshold``
+    (0 to 100), that are one step (a fade is many), and that are no flash: after which the picture of before does
+    not come back within three frames. Raises ``UnreadableFilm`` as ``frame_times`` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="archive-colorizer-") as folder:
+        thumbnails = Path(folder, "thumbnails")
+        scores = _detect(path, facts, thumbnails)
+        width, height = _THUMBNAIL
+        pictures = np.memmap(thumbnails, np.uint8, "r").reshape(-1, height * width)
+        if len(pictures) != len(scores):
+            raise decoder_error(path, (), len(scores), facts.declared_frames)
+        cuts = _cuts(scores, pictures, threshold)
+        del pictures
+    starts = [0, *cuts]
+    ends = [*(cut - 1 for cut in cuts), len(scores) - 1]
+    return [Shot(first, last, float(scores[first]) if first else 0.0) for first, last in zip(starts, ends, strict=True)]
+
+
+def _detect(path: Path, facts: FilmFacts, thumbnails: Path) -> npt.NDArray[np.float32]:
+    """The score of every frame; its thumbnail goes to a file, 576 bytes each."""
+    looked_at, thumbnail = (f"scale={width}:{height}:flags=area" for width, height in (_LOOKED_AT, _THUMBNAIL))
+    chain = f"{looked_at},format=gray,scdet=threshold=100,metadata=print:key=lavfi.scd.score:file=-,{thumbnail}"
+    arguments = input_arguments(path, facts.sequence, facts.frame_rate)
+    arguments += ["-map", f"0:{facts.video_index}", "-vf", f"{chain},format=gray", "-fps_mode", "passthrough"]
+    arguments += ["-y", "-f", "rawvideo", address(thumbnails)]
+    scores: list[float] = []
+    try:
+        with ffmpeg(arguments) as process:
+            for line in read_lines(process.output):
+                if line.startswith("lavfi.scd.score="):
+                    scores.append(float(line.split("=")[1]))
+            status, errors = process.wait(), process.errors()
+    except TimeoutError:
+        raise timed_out(path, len(scores)) from None
+    found = complaints(facts, errors)
+    if status or found:
+        raise decoder_error(path, found or errors, len(scores), facts.declared_frames)
+    if not scores:
+        raise UnreadableFilm(f"{path_to_text(path)} holds no frame; copy it again from its source", "empty", 0)
+    return np.array(scores, np.float32)
+
+
+def _cuts(scores: npt.NDArray[np.float32], pictures: npt.NDArray[np.uint8], threshold: float) -> list[int]:
+    """The frames that begin a shot."""
+    cuts: list[int] = []
+    for frame in (int(number) for number in np.flatnonzero(scores > threshold)):
+        # What is no longer than a flash is no shot: a flash at a cut belongs to the shot that it opens.
+        if frame == 0 or (cuts and frame - cuts[-1] <= LONGEST_FLASH):
+            continue
+        if _is_one_step(frame, pictures) and not _is_flash(frame, pictures):
+            cuts.append(frame)
+    return cuts
+
+
+def _is_one_step(frame: int, pictures: npt.NDArray[np.uint8]) -> bool:
+    step = _difference(pictures, frame - 1, frame)
+    before = _difference(pictures, frame - 2, frame - 1) if frame >= 2 else 0.0
+    after = _difference(pictures, frame, frame + 1) if frame + 1 < len(pictures) else 0.0
+    return max(before, after) < _LONE_STEP * step
+
+
+def _is_flash(frame: int, pictures: npt.NDArray[np.uint8]) -> bool:
+    """Whether the picture of before comes back soon after ``frame``, or ``frame`` is that coming back."""
+    step = _difference(pictures, frame - 1, frame)
+    later = range(frame + 1, min(frame + LONGEST_FLASH + 1, len(pictures)))
+    earlier = range(max(0, frame - 1 - LONGEST_FLASH), frame - 1)
+    return any(_difference(pictures, frame - 1, other) < _RETURN * step for other in later) or any(
+        _difference(pictures, frame, other) < _RETURN * step for other in earlier
+    )
+
+
+def _difference(pictures: npt.NDArray[np.uint8], one: int, other: int) -> float:
+    return float(np.abs(pictures[one].astype(np.int16) - pictures[other]).mean())
