@@ -29,10 +29,12 @@ _BAND_PIXELS = 1 << 20
 def linear_table(dtype: np.dtype[Any]) -> Tensor:
     """Linear light 0..1 of every sample value of ``dtype``: (256,) or (65536,)."""
     levels = int(np.iinfo(dtype).max)
-    encoded = torch.arange(levels + 1, dtype=torch.float64) / levels
-    low = encoded / 12.92
-    high = ((encoded + 0.055) / 1.055) ** 2.4
-    return torch.where(encoded <= 0.04045, low, high).float()
+    return decoded(torch.arange(levels + 1, dtype=torch.float64) / levels).float()
+
+
+def decoded(signal: Tensor) -> Tensor:
+    """sRGB signal 0..1 -> linear light 0..1."""
+    return torch.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
 
 
 def to_linear(image: Picture) -> Tensor:
@@ -136,12 +138,16 @@ def colour_with_luminance(y: Tensor, ab: Tensor) -> Tensor:
     return (y + keep * chroma).clamp(0, 1)
 
 
+def encoded(linear: Tensor) -> Tensor:
+    """Linear light 0..1 -> sRGB signal 0..1."""
+    high = 1.055 * linear.clamp_min(0.0031308).pow(1 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, linear * 12.92, high)
+
+
 def encode(linear: Tensor, dtype: np.dtype[Any]) -> Picture:
     """Linear RGB 0..1 (3, H, W) -> sRGB samples (H, W, 3) of ``dtype``, rounded to nearest."""
     levels = int(np.iinfo(dtype).max)
-    high = 1.055 * linear.clamp_min(0.0031308).pow(1 / 2.4) - 0.055
-    encoded = torch.where(linear <= 0.0031308, linear * 12.92, high)
-    samples = (encoded * levels + 0.5).to(torch.int32).permute(1, 2, 0).numpy()
+    samples = (encoded(linear) * levels + 0.5).to(torch.int32).permute(1, 2, 0).numpy()
     rounded: Picture = samples.astype(dtype)
     return rounded
 
