@@ -97,7 +97,7 @@ class EfficientNetLite0(nn.Module):
         """L* (N, 1, H, W) in 0..100 -> network input (N, 3, H, W), about -1..1."""
         return ((luminance / 100 - 0.498) / 0.502).expand(-1, 3, -1, -1)
 
-    def features(self, luminance: Tensor, blocks: Sequence[int] = (2, 4, 10, 15)) -> dict[int, Tensor]:
+    def features(self, luminance: Tensor, blocks: Sequence[int]) -> dict[int, Tensor]:
         """Outputs of the numbered blocks.
 
         Args:

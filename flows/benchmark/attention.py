@@ -5,7 +5,6 @@ any machine. The pictures are two of the demo archive's photographs, brought to 
 """
 
 import multiprocessing
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ if TYPE_CHECKING:  # torch takes seconds to import
 SIZES = (256, 512, 1024)
 PICTURES = ("mountains-picos-de-europa", "mountain-pasture-aitzgorri")
 """Target and reference: two of the demo's photographs."""
-_REPEATS = 5
+_REPEATS = 12
 _ENOUGH_SECONDS = 20.0
 """A slow case is repeated no more once it has taken so long in all."""
 
@@ -37,9 +36,9 @@ class AttentionFigures:
     """Side of the square pictures in pixels."""
     attention: str
     seconds: float
-    """The whole network for one picture, median."""
+    """The whole network for one picture: the least of several runs, as other work on the machine only ever adds."""
     matching_seconds: float
-    """Of these, fine matching and warp, median."""
+    """Of these, fine matching and warp, likewise."""
     peak_bytes: int
     """Peak memory of the network's work: on CUDA as allocated; on the CPU the growth of the process."""
     dense_map_bytes: int
@@ -75,9 +74,9 @@ def _measure(size: int, attention: "Attention", device: str) -> AttentionFigures
         network(resize(luminance, (64, 64)), network.encode_reference(resize(reference, (64, 64))))  # libraries load
         encoded = network.encode_reference(reference)
         peak = _peak_of(lambda: network(luminance, encoded), device)
-        seconds = _median(lambda: network(luminance, encoded), device)
+        seconds = _least(lambda: network(luminance, encoded), device)
         features = network.extract(luminance)
-        matching = _median(lambda: network.transfer(features, luminance, encoded), device)
+        matching = _least(lambda: network.transfer(features, luminance, encoded), device)
         pairs = network.local_detail.share_of_pairs(features.fine, encoded.fine)
     places = features.fine.shape[-2] * features.fine.shape[-1]
     return AttentionFigures(size, attention, seconds, matching, peak, 4 * places * places, pairs)
@@ -117,7 +116,7 @@ def _status(name: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def _median(work: Callable[[], object], device: str) -> float:
+def _least(work: Callable[[], object], device: str) -> float:
     import torch
 
     seconds: list[float] = []
@@ -127,4 +126,4 @@ def _median(work: Callable[[], object], device: str) -> float:
         if device.startswith("cuda"):
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+    return min(seconds)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from storage.film.damage import in_short, timed_out
 from storage.film.errors import UnreadableFilm
 from storage.film.pixels import pixel_format
-from storage.film.program import FORMATS, STALL_SECONDS, address, run_ffmpeg
+from storage.film.program import FORMATS, address, run_ffmpeg
 from storage.film.records import FieldOrder, FilmFacts, SequencePattern
 from storage.film.sequence import sequence_address
 from storage.paths import path_to_text
@@ -76,44 +77,10 @@ def output_arguments(facts: FilmFacts, filters: Sequence[str] = ()) -> list[str]
     ]  # fmt: skip
 
 
-def complaints(facts: FilmFacts, errors: Sequence[str]) -> list[str]:
-    """Those of ffmpeg's errors that concern the picture: of its decoder, its stream and the container.
-
-    Some damage is only said, and the decoder goes on with made-up samples (a wrong slice CRC of FFV1, a hole in a
-    Matroska file); a film is whole only if there is no such line. What the sound's decoder says does not count.
-    """
-    own = (f"[{facts.codec} ", "[in#", "[vist#", "[vf#", "[fc#", "[image2 ")
-    return [line for line in errors if line.startswith(own)]
-
-
 def plane_bytes(facts: FilmFacts) -> int:
     """The bytes of one frame as ``output_arguments`` asks for it."""
     planes = 3 if facts.subsampling == "rgb" else 1
     return facts.width * facts.height * planes * facts.sample_type.itemsize
-
-
-def decoder_error(
-    path: Path, errors: Sequence[str], decoded: int, expected: int | None = None, error_type: str = "decoder_error"
-) -> UnreadableFilm:
-    """The error for a film that could be decoded in part only; ``errors`` are ffmpeg's own words."""
-    of = f" of {expected}" if expected else ""
-    said = f" (the decoder says: {_in_short(errors[:1])})" if errors else ""
-    return UnreadableFilm(
-        f"{path_to_text(path)} breaks off or is damaged: {decoded}{of} frames could be decoded{said}; "
-        "copy it again from its source or repair it",
-        error_type,
-        decoded,
-    )
-
-
-def timed_out(path: Path, decoded: int) -> UnreadableFilm:
-    """The error for a film from which nothing came for too long."""
-    return UnreadableFilm(
-        f"{path_to_text(path)} gave nothing for {STALL_SECONDS:.0f} seconds after frame {decoded}; "
-        "check the disk or the network share",
-        "timeout",
-        decoded,
-    )
 
 
 def first_frame(path: Path, pattern: SequencePattern | None, rate: Fraction, video_index: int) -> FirstFrame:
@@ -128,7 +95,7 @@ def first_frame(path: Path, pattern: SequencePattern | None, rate: Fraction, vid
     found = _FRAME.search(text)
     if found is None:
         raise UnreadableFilm(
-            f"{path_to_text(path)} holds no frame that can be decoded ({_in_short(finished.errors)}); "
+            f"{path_to_text(path)} holds no frame that can be decoded ({in_short(finished.errors)}); "
             "copy it again from its source",
             "empty",
             0,
@@ -145,10 +112,3 @@ def first_frame(path: Path, pattern: SequencePattern | None, rate: Fraction, vid
         round(float(rotation[1])) if rotation else 0,
         orders.get(found["order"]),
     )
-
-
-def _in_short(errors: Sequence[str]) -> str:
-    """The most telling of ffmpeg's lines, without the names of its objects before it."""
-    lines = [re.sub(r"^(\[[^]]*\] *)+", "", line).strip() for line in errors]
-    telling = [line for line in lines if not line.startswith(("Input #", "Output #", "Stream mapping", "Press"))]
-    return (telling[-1] if telling else "no message")[:160]

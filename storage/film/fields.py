@@ -4,7 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from storage.film.decoding import complaints, decoder_error, input_arguments, timed_out
+from storage.film.damage import decoder_error, timed_out
+from storage.film.decoding import input_arguments
 from storage.film.errors import UnreadableFilm
 from storage.film.program import run_ffmpeg
 from storage.film.records import FieldOrder, FilmFacts
@@ -36,7 +37,7 @@ def detect_fields(path: Path, facts: FilmFacts) -> FilmFacts:
         raise timed_out(path, 0) from None
     counts = _COUNTS.findall("\n".join(finished.errors))
     if finished.status or not counts:
-        raise decoder_error(path, complaints(facts, finished.errors) or finished.errors, 0, facts.declared_frames)
+        raise decoder_error(path, facts, finished.errors, 0)
     top, bottom, progressive = (int(count) for count in counts[-1])
     order: FieldOrder = facts.field_order
     if max(top, bottom) >= _FEWEST and max(top, bottom) > max(progressive, _SURER * min(top, bottom)):

@@ -9,16 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.film.decoding import (
-    complaints,
-    decoder_error,
-    input_arguments,
-    output_arguments,
-    plane_bytes,
-    timed_out,
-)
+from storage.film.decoder import Decoder, decoding
+from storage.film.decoding import output_arguments, plane_bytes
 from storage.film.errors import UnreadableFilm
-from storage.film.program import STALL_SECONDS, Process, address, ffmpeg, read_lines
+from storage.film.program import address
 from storage.film.records import FilmFacts, Frames
 from storage.paths import path_to_text
 
@@ -27,6 +21,7 @@ _PRINTED = re.compile(r"frame:\d+\s+pts:(-?\d+)")
 # So many frames must have the times of a constant rate, and one of the last, before the others are given theirs.
 _NEARLY_ALL = 0.75
 _LAST = 25
+_DIGESTS = ("-f", "framehash", "-hash", "md5")
 _DIGEST_BYTES = hashlib.md5(usedforsecurity=False).digest_size
 
 
@@ -39,36 +34,30 @@ def frame_times(path: Path, facts: FilmFacts) -> Frames:
     nearly all of its frames have them. Raises ``UnreadableFilm``: ``"decoder_error"`` (with ``frames_decoded``),
     ``"empty"``, ``"timestamps"``, ``"unsupported"`` (the picture's size changes), ``"timeout"``.
     """
-    arguments = input_arguments(path, facts.sequence, facts.frame_rate)
-    arguments += [*output_arguments(facts), "-f", "framehash", "-hash", "md5", "pipe:1"]
     table = _Table(path, plane_bytes(facts))
-    try:
-        with ffmpeg(arguments) as process:
-            for line in read_lines(process.output, STALL_SECONDS):
-                if process.has_spoken() and complaints(facts, process.errors()):
-                    break
-                table.take(line)
-            if any(_CLOCK_JUMPS in line for line in process.errors()):
-                return _regular_frames(path, facts)
-            _check_end(path, facts, process, len(table.pts))
-    except TimeoutError:
-        raise timed_out(path, len(table.pts)) from None
+    with decoding(path, facts, [*output_arguments(facts), *_DIGESTS, "pipe:1"]) as decoder:
+        for line in decoder.lines():
+            if decoder.has_complained():
+                break
+            decoder.decoded = table.take(line)
+        if decoder.says(_CLOCK_JUMPS):
+            return _regular_frames(path, facts)
+        _check_end(facts, decoder)
     return table.frames(facts)
 
 
 def _regular_frames(path: Path, facts: FilmFacts) -> Frames:
     """The frames of a film whose clock jumps, numbered first, with the times of its rate where these fit."""
     clock = ["metadata=mode=add:key=clock:value=0", "metadata=mode=print:key=clock:file=-", "setpts=N"]
-    arguments = input_arguments(path, facts.sequence, facts.frame_rate)
     times = array("q")
     with tempfile.TemporaryDirectory(prefix="archive-colorizer-") as folder:
         listing = Path(folder, "frames")
-        arguments += [*output_arguments(facts, clock), "-f", "framehash", "-hash", "md5", address(listing)]
-        with ffmpeg(arguments) as process:
-            for line in read_lines(process.output, STALL_SECONDS):
+        with decoding(path, facts, [*output_arguments(facts, clock), *_DIGESTS, address(listing)]) as decoder:
+            for line in decoder.lines():
                 if found := _PRINTED.match(line):
                     times.append(int(found[1]))
-            _check_end(path, facts, process, len(times))
+            decoder.decoded = len(times)
+            _check_end(facts, decoder)
         table = _Table(path, plane_bytes(facts))
         with listing.open() as lines:
             for line in lines:
@@ -92,14 +81,10 @@ def _clock_error(path: Path, number: int) -> UnreadableFilm:
     )
 
 
-def _check_end(path: Path, facts: FilmFacts, process: Process, decoded: int) -> None:
-    found = complaints(facts, process.errors())
-    if found or process.wait():
-        raise decoder_error(path, found or process.errors(), decoded, facts.declared_frames)
-    if not decoded:
-        raise UnreadableFilm(f"{path_to_text(path)} holds no frame; copy it again from its source", "empty", 0)
-    if facts.sequence is not None and decoded != facts.sequence.count:
-        raise decoder_error(path, (), decoded, facts.sequence.count)
+def _check_end(facts: FilmFacts, decoder: Decoder) -> None:
+    decoder.check_end()
+    if facts.sequence is not None and decoder.decoded != facts.sequence.count:
+        raise decoder.broken_off()
 
 
 class _Table:
@@ -108,32 +93,34 @@ class _Table:
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
         self._size = size
-        self.pts = array("q")
+        self._pts = array("q")
         self._durations = array("q")
         self._digests = bytearray()
         self._time_base: Fraction | None = None
 
-    def take(self, line: str) -> None:
+    def take(self, line: str) -> int:
+        """Take in a line; returns how many frames there are now."""
         if line.startswith("#tb 0:"):
             self._time_base = Fraction(line.split(":")[1].strip())
         if line.startswith("#") or not line.strip():
-            return
+            return len(self._pts)
         _, _, pts, duration, size, digest = (field.strip() for field in line.split(","))
-        name, number = path_to_text(self._path), len(self.pts)
+        name, number = path_to_text(self._path), len(self._pts)
         if int(size) != self._size:
             raise UnreadableFilm(
                 f"{name} changes the size of its picture at frame {number}; cut it into one film for each size",
                 "unsupported",
                 number,
             )
-        if pts == "NOPTS" or (self.pts and int(pts) <= self.pts[-1]):
+        if pts == "NOPTS" or (self._pts and int(pts) <= self._pts[-1]):
             raise _clock_error(self._path, number)
-        self.pts.append(int(pts))
+        self._pts.append(int(pts))
         self._durations.append(int(duration))
         self._digests += bytes.fromhex(digest)
+        return len(self._pts)
 
     def frames(self, facts: FilmFacts) -> Frames:
-        pts = np.frombuffer(self.pts, np.int64)
+        pts = np.frombuffer(self._pts, np.int64)
         durations = np.frombuffer(self._durations, np.int64).copy()
         time_base = self._time_base or facts.time_base
         # A frame without a duration lasts until the next one; the last one as long as the rate says.

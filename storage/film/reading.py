@@ -7,16 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.film.decoding import (
-    complaints,
-    decoder_error,
-    input_arguments,
-    output_arguments,
-    plane_bytes,
-    timed_out,
-)
+from storage.film.decoder import Decoder, decoding
+from storage.film.decoding import output_arguments, plane_bytes
 from storage.film.errors import UnreadableFilm
-from storage.film.program import Process, ffmpeg, read_into
 from storage.film.records import FilmFacts, Frames, Plane
 from storage.paths import path_to_text
 
@@ -89,29 +82,24 @@ def _decode_from(
         filters = [f"trim=start_pts={int(frames.pts[first])}"]
     else:
         filters = [f"trim=start_frame={first}"] if first else []
-    arguments = input_arguments(path, facts.sequence, facts.frame_rate, seek)
-    arguments += [*output_arguments(facts, filters), "-f", "rawvideo", "pipe:1"]
-    number = first
-    try:
-        with ffmpeg(arguments) as process:
-            while last is None or number <= last:
-                data = bytearray(plane_bytes(facts))
-                filled = read_into(process.output, memoryview(data))
-                if filled == 0 and last is None:
-                    break
-                if filled < len(data):
-                    raise _broken_off(path, facts, process, number, last)
-                if frames is not None:
-                    if hashlib.md5(data, usedforsecurity=False).digest() != frames.digests[number].tobytes():
-                        raise _WrongFrameError
-                elif process.has_spoken() and complaints(facts, process.errors()):
-                    raise _broken_off(path, facts, process, number, last)
-                yield data
-                number += 1
-            if last is None or last == _last(facts, frames):
-                _check_end(path, facts, process, number, sought=seek is not None)
-    except TimeoutError:
-        raise timed_out(path, number) from None
+    output = [*output_arguments(facts, filters), "-f", "rawvideo", "pipe:1"]
+    with decoding(path, facts, output, seek_seconds=seek, first=first) as decoder:
+        while last is None or decoder.decoded <= last:
+            data = bytearray(plane_bytes(facts))
+            filled = decoder.fill(memoryview(data))
+            if filled == 0 and last is None:
+                break
+            if filled < len(data):
+                raise decoder.broken_off(None if last is None else last + 1)
+            if frames is not None:
+                if hashlib.md5(data, usedforsecurity=False).digest() != frames.digests[decoder.decoded].tobytes():
+                    raise _WrongFrameError
+            elif decoder.has_complained():
+                raise decoder.broken_off(None if last is None else last + 1)
+            yield data
+            decoder.decoded += 1
+        if last is None or last == _last(facts, frames):
+            _check_end(decoder, sought=seek is not None)
 
 
 def _last(facts: FilmFacts, frames: Frames | None) -> int | None:
@@ -121,19 +109,11 @@ def _last(facts: FilmFacts, frames: Frames | None) -> int | None:
     return facts.sequence.count - 1 if facts.sequence is not None else None
 
 
-def _check_end(path: Path, facts: FilmFacts, process: Process, number: int, *, sought: bool) -> None:
-    """After the last frame there must be nothing more, and no error; after a seek there may be some at its start."""
-    more = read_into(process.output, memoryview(bytearray(1)))
-    if more:
+def _check_end(decoder: Decoder, *, sought: bool) -> None:
+    """After the film's last frame there must be nothing more, and no error."""
+    if decoder.fill(memoryview(bytearray(1))):
         raise _WrongFrameError
-    if process.wait() or (not sought and complaints(facts, process.errors())):
-        raise _broken_off(path, facts, process, number, None)
-
-
-def _broken_off(path: Path, facts: FilmFacts, process: Process, number: int, last: int | None) -> UnreadableFilm:
-    errors = process.errors()
-    expected = facts.declared_frames if last is None else last + 1
-    return decoder_error(path, complaints(facts, errors) or errors, number, expected)
+    decoder.check_end(sought=sought)
 
 
 def _luma(data: bytearray, facts: FilmFacts) -> Plane:

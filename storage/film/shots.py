@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from storage.film.decoding import complaints, decoder_error, input_arguments, timed_out
-from storage.film.errors import UnreadableFilm
-from storage.film.program import address, ffmpeg, read_lines
+from storage.film.damage import decoder_error
+from storage.film.decoder import decoding
+from storage.film.program import address
 from storage.film.records import FilmFacts
-from storage.paths import path_to_text
 
 # The share of full scale by which two frames differ, in percent, as ffmpeg's scdet counts it.
 CUT_THRESHOLD = 8.0
@@ -46,7 +45,7 @@ def find_shots(path: Path, facts: FilmFacts, threshold: float = CUT_THRESHOLD) -
         width, height = _THUMBNAIL
         pictures = np.memmap(thumbnails, np.uint8, "r").reshape(-1, height * width)
         if len(pictures) != len(scores):
-            raise decoder_error(path, (), len(scores), facts.declared_frames)
+            raise decoder_error(path, facts, (), len(pictures), len(scores))
         cuts = _cuts(scores, pictures, threshold)
         del pictures
     starts = [0, *cuts]
@@ -58,23 +57,15 @@ def _detect(path: Path, facts: FilmFacts, thumbnails: Path) -> npt.NDArray[np.fl
     """The score of every frame; its thumbnail goes to a file, 576 bytes each."""
     looked_at, thumbnail = (f"scale={width}:{height}:flags=area" for width, height in (_LOOKED_AT, _THUMBNAIL))
     chain = f"{looked_at},format=gray,scdet=threshold=100,metadata=print:key=lavfi.scd.score:file=-,{thumbnail}"
-    arguments = input_arguments(path, facts.sequence, facts.frame_rate)
-    arguments += ["-map", f"0:{facts.video_index}", "-vf", f"{chain},format=gray", "-fps_mode", "passthrough"]
-    arguments += ["-y", "-f", "rawvideo", address(thumbnails)]
+    output = ["-map", f"0:{facts.video_index}", "-vf", f"{chain},format=gray", "-fps_mode", "passthrough"]
+    output += ["-y", "-f", "rawvideo", address(thumbnails)]
     scores: list[float] = []
-    try:
-        with ffmpeg(arguments) as process:
-            for line in read_lines(process.output):
-                if line.startswith("lavfi.scd.score="):
-                    scores.append(float(line.split("=")[1]))
-            status, errors = process.wait(), process.errors()
-    except TimeoutError:
-        raise timed_out(path, len(scores)) from None
-    found = complaints(facts, errors)
-    if status or found:
-        raise decoder_error(path, found or errors, len(scores), facts.declared_frames)
-    if not scores:
-        raise UnreadableFilm(f"{path_to_text(path)} holds no frame; copy it again from its source", "empty", 0)
+    with decoding(path, facts, output) as decoder:
+        for line in decoder.lines():
+            if line.startswith("lavfi.scd.score="):
+                scores.append(float(line.split("=")[1]))
+        decoder.decoded = len(scores)
+        decoder.check_end()
     return np.array(scores, np.float32)
 
 

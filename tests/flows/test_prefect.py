@@ -237,7 +237,7 @@ def test_schedule_gets_a_scheduled_run_and_stops_cleanly(serving: subprocess.Pop
     children = server_pids(serving.pid)
     assert len(children) == 1
     serving.send_signal(signal.SIGTERM)
-    _, stderr = serving.communicate(timeout=60)
+    _, stderr = serving.communicate(timeout=180)
     assert serving.returncode == 0, stderr
     assert "Traceback" not in stderr
     assert not server_pids(serving.pid)
@@ -274,7 +274,7 @@ def test_a_due_run_colorizes_and_a_stop_in_the_middle_leaves_no_child(
     family = children_of(serving.pid)
     assert len(family) >= 2
     serving.send_signal(signal.SIGTERM)
-    serving.communicate(timeout=60)
+    serving.communicate(timeout=180)
     assert serving.returncode == 0
     assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
 
