@@ -13,15 +13,21 @@ from typing import TypeVar
 
 from flows.batch import BatchWorker
 from flows.destination import Destination
+from flows.encoded_references import EncodedReferences
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
-from flows.planning import PendingItem, Plan, Request, cut_into_batches, make_plan
+from flows.film.choosing import ShotReferences
+from flows.film.given import GivenReferences
+from flows.film.job import FilmTools
+from flows.film.steps import Step, film_steps
+from flows.planning import Plan, cut_into_batches, make_plan
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder
+from flows.requests import requests_of
 from flows.run_record import run_record
 from flows.settings import RunSettings, sqlite_path
 from flows.stopwatch import peak_memory_bytes
@@ -44,7 +50,8 @@ class ArchiveRun:
         self.database = database
         self.progress = progress
         self.run_id: int | None = None
-        self.batches: list[tuple[PendingItem, ...]] = []
+        self.steps: list[Step] = []
+        """The work in small pieces, to be done in order; a step may put others behind it."""
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._stages: dict[str, float] = {}
@@ -55,7 +62,7 @@ class ArchiveRun:
         self._engine: Engine | None = None
         self._plan: Plan | None = None
         self._paths: dict[int, str] = {}
-        self._worker: BatchWorker | None = None
+        self._given = GivenReferences.read(settings.reference)
 
     @property
     def plan(self) -> Plan:
@@ -76,7 +83,9 @@ class ArchiveRun:
         """
         self.progress.say(f"looking through {self.settings.archive}")
         with self._timed("ingest"):
-            found = ingest_archive(self.database, self.settings.archive, self.settings.output)
+            found = ingest_archive(
+                self.database, self.settings.archive, self.settings.output, sequences=self.settings.sequences
+            )
         self._items["ingest"] = found.looked_at
         output_root, archive = path_to_text(self.settings.output), path_to_text(self.settings.archive)
         current = colorizations.current(self.database, output_root, archive)
@@ -90,16 +99,17 @@ class ArchiveRun:
             self._plan = make_plan(
                 found.items,
                 current,
-                request_of(self.settings, self._engine),
+                requests_of(self.settings, self._engine.colorizer),
                 retry_failed=self.settings.retry_failed,
                 output_is_there=partial(output_is_there, self.settings.output),
             )
-        self.batches = cut_into_batches(self._plan.pending, self.settings.batch_size)
         self.progress.say(describe_plan(self._plan, found))
         return self._plan
 
     def index_references(self) -> None:
         """Bring the references into the database and the index; only what is new is embedded. Starts the run.
+
+        The steps of the work are there afterwards.
 
         Raises:
             UsageError: there is no usable reference.
@@ -112,16 +122,24 @@ class ArchiveRun:
                 self.settings, self.database, self.engine, self.progress, run_id
             )
         runs.set_index_version(self.database, run_id, library.index_version)
-        output = self.settings.output
-        self._worker = BatchWorker(
-            self.engine,
-            library,
-            self.settings.archive,
-            Destination(
-                self.settings.archive, output, partial(colorizations.is_output, self.database, path_to_text(output))
-            ),
-            ThumbnailFolder(gallery_folder(output, run_id)),
+        archive, output = self.settings.archive, self.settings.output
+        destination = Destination(
+            archive, output, partial(colorizations.is_output, self.database, path_to_text(output))
         )
+        thumbnails = ThumbnailFolder(gallery_folder(output, run_id))
+        pending = self.plan.pending
+        photographs = [item for item in pending if item.kind != "film"]
+        worker = BatchWorker(self.engine, library, archive, destination, thumbnails)
+        for batch in cut_into_batches(photographs, self.settings.batch_size):
+            self.steps.append(partial(worker.run, batch, self._record, self._on_outcome))
+        films = [item for item in pending if item.kind == "film"]
+        if films:
+            references = ShotReferences(self.engine, library, self.database, self._given, run_id)
+            tools = FilmTools(
+                self.engine, references, EncodedReferences(), archive, output, destination, thumbnails, self.progress
+            )
+            for film in films:
+                self.steps += film_steps(tools, film, self._record, self._count)
 
     def start(self, flow_run_id: str | None = None) -> int:
         """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
@@ -146,19 +164,19 @@ class ArchiveRun:
             self._count(outcome)
         return self.run_id
 
-    def colorize_batch(self, number: int) -> dict[str, int]:
-        """Do one batch, by its number from 0. Returns counts only: a small record."""
-        worker = _there(self._worker)
+    def do_step(self, number: int) -> dict[str, int]:
+        """Do one step, by its number from 0. Returns counts only: a small record."""
         before = (self._tally.done, self._tally.failed)
         start = time.monotonic()
-        worker.run(self.batches[number], self._record, self._on_outcome)
+        self.steps[number + 1 : number + 1] = self.steps[number]() or ()
         self._batch_seconds += time.monotonic() - start
         return {"done": self._tally.done - before[0], "failed": self._tally.failed - before[1]}
 
     @contextmanager
     def orchestrated(self) -> Iterator[None]:
         """Around all batches: what they take beyond their own work is the stage `orchestrate`."""
-        self.progress.begin(len(self.plan.pending), "photographs")
+        if photographs := sum(item.kind != "film" for item in self.plan.pending):
+            self.progress.begin(photographs, "photographs")
         start = time.monotonic()
         yield
         self._stages["orchestrate"] = time.monotonic() - start - self._batch_seconds
@@ -280,18 +298,20 @@ def run_archive(settings: RunSettings, progress: Progress) -> RunSummary:
 
 
 def execute(
-    run: ArchiveRun, colorize_batch: Callable[[int], object] | None = None, flow_run_id: str | None = None
+    run: ArchiveRun, do_step: Callable[[int], object] | None = None, flow_run_id: str | None = None
 ) -> RunSummary:
-    """Start a prepared run, do its batches one after the other, and finish it, however it ends.
+    """Start a prepared run, do its steps one after the other, and finish it, however it ends.
 
     Args:
-        colorize_batch: does a batch by its number, in place of the run's own method (Prefect's task).
+        do_step: does a step by its number, in place of the run's own method (Prefect's task).
     """
     with run.finished_on_error():
         run.start(flow_run_id)
         with run.orchestrated():
-            for number in range(len(run.batches)):
-                (colorize_batch or run.colorize_batch)(number)
+            number = 0
+            while number < len(run.steps):
+                (do_step or run.do_step)(number)
+                number += 1
         return run.finish()
 
 
@@ -300,13 +320,13 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
     database_file = sqlite_path(settings.database_url)
     there = database_file is None or database_file.exists()
     with open_database(settings.database_url, create=False) if there else nullcontext() as database:
-        found = ingest_archive(database, settings.archive, settings.output, record=False)
+        found = ingest_archive(database, settings.archive, settings.output, record=False, sequences=settings.sequences)
         output_root, archive = path_to_text(settings.output), path_to_text(settings.archive)
         current = colorizations.current(database, output_root, archive) if database is not None else {}
         plan = make_plan(
             found.items,
             current,
-            request_of(settings, Engine.load(settings)),
+            requests_of(settings, Engine.load(settings).colorizer),
             retry_failed=settings.retry_failed,
             output_is_there=partial(output_is_there, settings.output),
         )
@@ -319,25 +339,6 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
         pending=len(plan.pending),
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),
         dry_run=True,
-    )
-
-
-def request_of(settings: RunSettings, engine: Engine) -> Request:
-    """What decides the pixels of this run's copies, apart from the masters.
-
-    The references count by their folder, not by what is in it: one more picture there must not make a whole
-    archive pending.
-    """
-    from retrieval.embedding import embedding_version
-
-    # how many candidates are looked at, and with which eyes, decides which reference is taken
-    version = embedding_version(settings.vgg_weights)
-    choice = f"automatic:{path_to_text(settings.references)}:best of {settings.candidates}:{version}"
-    return Request(
-        reference_choice=choice,
-        weights_sha256=engine.colorizer.weights_sha256,
-        parameters=engine.colorizer.parameters,
-        output_format=settings.format,
     )
 
 

@@ -4,9 +4,8 @@ Plain functions of a process: no Prefect here. A bad item becomes a failed outco
 database, an interruption) leaves as an exception, after everything that was finished has been recorded.
 """
 
-import os
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -19,22 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.destination import Destination
+from flows.encoded_references import EncodedReferences
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, describe_failure, end_if_surroundings
+from flows.naming import reference_text
 from flows.planning import PendingItem, cut_into_chunks
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import file_provenance
 from flows.stopwatch import Stopwatch, peak_memory_bytes
 from storage.database.records import ItemOutcome, MatchRecord, StageTiming
 from storage.images import Master, WrittenDerivative, read_master, write_derivative
-from storage.paths import path_to_text, text_to_path
+from storage.paths import text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Match, Reference, ReferenceLibrary
     from sscn import ColorizationResult, Colorizer, EncodedReference
 
 RECORD_SECONDS = 10.0  # a crash loses no more work than this
-ENCODED_REFERENCES = 6  # kept for later items; some 50 MB each at 512 px
 
 Record = Callable[[Sequence[ItemOutcome]], None]
 OnOutcome = Callable[[ItemOutcome], None]
@@ -95,7 +95,7 @@ class BatchWorker:
         self._archive = archive
         self._destination = destination
         self._thumbnails = thumbnails
-        self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()
+        self._references = EncodedReferences()
         self._written: deque[ItemOutcome] = deque()
 
     def run(self, batch: Sequence[PendingItem], record: Record, on_outcome: OnOutcome) -> None:
@@ -211,7 +211,7 @@ class BatchWorker:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-        self._encoded.clear()
+        self._references.clear()
         self._engine.free_memory()
         try:
             work.colorizer = self._engine.smaller
@@ -237,21 +237,10 @@ class BatchWorker:
         return result
 
     def _encode(self, work: _Work, reference: "Reference") -> "EncodedReference":
-        """The reference's features; the last few are kept."""
-        key = (reference.id, id(work.colorizer))
-        if key not in self._encoded:
-            picture = read_master(reference.path)
-            if picture.sha256 != reference.sha256:
-                raise ItemFailure(
-                    "reference_changed",
-                    f"the reference {reference.path} changed while the run was under way; run again",
-                )
-            self._encoded[key] = work.colorizer.encode_reference(picture.pixels)
+        encoded, picture = self._references.encode(reference, work.colorizer)
+        if picture is not None:
             self._write_thumbnail(work, self._thumbnails.reference(reference.id), picture.pixels)
-            while len(self._encoded) > ENCODED_REFERENCES:
-                self._encoded.popitem(last=False)
-        self._encoded.move_to_end(key)
-        return self._encoded[key]
+        return encoded
 
     def _write(self, work: _Work, result: "ColorizationResult") -> None:
         """Write copy and thumbnails (in the writer's thread), and put the outcome, done or failed, into the queue."""
@@ -293,7 +282,7 @@ class BatchWorker:
             **self._common(work),
             state="done",
             reference_id=best.reference.id,
-            reference_path=self._reference_text(best.reference),
+            reference_path=reference_text(best.reference.path, self._engine.settings.references),
             reference_sha256=best.reference.sha256,
             reference_score=best.score,
             reference_rank=best.rank,
@@ -307,10 +296,6 @@ class BatchWorker:
             confidence=result.mean_confidence,
             message="; ".join(work.notes) or None,
         )
-
-    def _reference_text(self, reference: "Reference") -> str:
-        """The reference's path as the database has it: relative to the references folder."""
-        return path_to_text(os.path.relpath(reference.path, self._engine.settings.references.resolve()))
 
     def _failed(self, work: _Work, error: Exception) -> ItemOutcome:
         failure = describe_failure(error, work.stage, work.item.path)

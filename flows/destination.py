@@ -7,7 +7,9 @@ from pathlib import Path
 
 from flows.failures import ItemFailure
 from flows.run_record import SOFTWARE
+from storage.film import says_of_itself
 from storage.paths import text_to_path
+from storage.signatures import FILM_SUFFIXES
 
 # the event that `storage.images` appends to the XMP history of every copy; XMP is stored as plain bytes
 _MARK = f"softwareAgent>{SOFTWARE} ".encode()
@@ -20,6 +22,8 @@ def carries_our_mark(path: Path) -> bool:
 
     A run that was killed leaves whole copies that are not on record yet: they are known by this.
     """
+    if path.suffix.lower() in FILM_SUFFIXES:
+        return says_of_itself(path, f"{SOFTWARE} ")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return content.find(_MARK) >= 0

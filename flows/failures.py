@@ -1,7 +1,9 @@
 """What went wrong with one item, in words for the audit; and what must end the run instead."""
 
 import errno
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.errors import EnvironmentProblem, FlowError
 from storage.database import DatabaseError
@@ -20,6 +22,8 @@ _SURROUNDINGS = {
         "the network share is gone; mount it again",
     ),
 }
+
+_NOTHING_LEFT_BYTES = 16 << 20
 
 
 class ItemFailure(Exception):  # noqa: N818 - a finding about one item, not about the program
@@ -70,6 +74,15 @@ def end_if_surroundings(error: Exception, path: str, *, writing: bool = False) -
     if cause is not None and cause.errno in _SURROUNDINGS:
         what = "the copy cannot be written" if writing else "cannot be read"
         raise EnvironmentProblem(f"{path}: {what}: {_SURROUNDINGS[cause.errno]} and run again") from error
+
+
+def end_if_disk_is_full(folder: Path, path: str) -> None:
+    """Raise `EnvironmentProblem` if hardly anything can be written to the folder any more.
+
+    For what a program that we started could not write: it does not say why in a way to rely on.
+    """
+    if shutil.disk_usage(folder).free < _NOTHING_LEFT_BYTES:
+        raise EnvironmentProblem(f"{path}: the copy cannot be written: {_SURROUNDINGS[errno.ENOSPC]} and run again")
 
 
 def _operating_system_cause(error: BaseException) -> OSError | None:

@@ -1,25 +1,31 @@
-"""Ingest: every file of the archive becomes an item, identified and hashed once, and again only when it changed."""
+"""Ingest: every file of the archive becomes an item, identified and hashed once, and again only when it changed.
 
-from collections.abc import Callable, Mapping
+A folder of numbered film frames is one item, the film.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from flows.errors import EnvironmentProblem
 from flows.failures import end_if_surroundings
 from storage.database import Database, items
 from storage.database.records import ItemRecord, Kind, KnownItem
 from storage.errors import StorageError
+from storage.film import find_sequence, frames_of_films, probe, sequence_sha256
 from storage.fixity import sha256_file
 from storage.images import identify
 from storage.paths import path_to_text
-from storage.walk import FoundFile, Problem, walk_archive
+from storage.signatures import FILM_SUFFIXES
+from storage.walk import Entry, FoundFile, Problem, walk_archive
 
 RECORD_EVERY = 500  # items; a kill in a long first walk loses no more hashing than that
 SKIPPED_KINDS: Mapping[Kind, str] = {
-    "film": "this is a film; this version colorizes photographs only",
-    "page": "this is a document with pages; this version colorizes photographs only",
+    "page": "this is a document with pages; this version colorizes photographs and films only",
 }
+Sequences = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,12 @@ class _Tally:
 
 
 def ingest_archive(
-    database: Database | None, archive: Path, output: Path | None = None, *, record: bool = True
+    database: Database | None,
+    archive: Path,
+    output: Path | None = None,
+    *,
+    record: bool = True,
+    sequences: Sequences = "auto",
 ) -> Ingest:
     """Walk the archive and bring its items into the database; returns them with their ids.
 
@@ -88,6 +99,7 @@ def ingest_archive(
 
     Args:
         output: the output folder; our own copies in it are no masters, should a link in the archive lead there.
+        sequences: whether folders of numbered TIFF or DPX pictures are films: always, never, or where they look so.
 
     Raises:
         EnvironmentProblem: the archive folder itself cannot be listed, or its disk or share is gone.
@@ -96,7 +108,7 @@ def ingest_archive(
     tally = _Tally()
     found: list[IngestedItem] = []
     is_own = _lies_in(output)
-    for entry in walk_archive(archive):
+    for entry in _with_sequences(archive, walk_archive(archive), known, sequences):
         if is_own(entry.path):
             tally.own += 1
         elif isinstance(entry, FoundFile):
@@ -112,6 +124,42 @@ def ingest_archive(
     found += _record(database, tally.items[len(found) :], known) if database is not None and record else tally.items
     found.sort(key=lambda item: item.path)
     return Ingest(tuple(found), tally.ignored, tally.hashed, tally.own)
+
+
+def _with_sequences(
+    archive: Path, entries: Iterable[Entry], known: Mapping[str, KnownItem], sequences: Sequences
+) -> Iterable[Entry]:
+    """The entries, with one for the film in place of its frames."""
+    if sequences == "never":
+        return entries
+    entries = [*entries]
+
+    def is_film(folder: Path) -> bool:
+        earlier = known.get(path_to_text(PurePosixPath(folder.relative_to(archive))))
+        return sequences == "always" or (earlier is not None and earlier.kind == "film")
+
+    candidates = [entry for entry in entries if _may_be_frame(entry, known, sequences)]
+    films = frames_of_films((entry.path for entry in candidates), is_film)
+    frames = {frame for members in films.values() for frame in members}
+    sizes = {entry.path: (entry.size_bytes, entry.mtime_ns) for entry in candidates if isinstance(entry, FoundFile)}
+    kept = [entry for entry in entries if entry.path not in frames]
+    for folder, members in films.items():
+        total = sum(sizes[frame][0] for frame in members)
+        latest = max(sizes[frame][1] for frame in members)
+        kept.append(FoundFile(folder, PurePosixPath(folder.relative_to(archive)), total, latest, "film", "sequence"))
+    return kept
+
+
+def _may_be_frame(entry: Entry, known: Mapping[str, KnownItem], sequences: Sequences) -> bool:
+    """Whether the entry may be a frame of a film; what is known for a photograph is not looked at again."""
+    if not isinstance(entry, FoundFile) or entry.format not in ("dpx", "tiff"):
+        return False
+    earlier = known.get(path_to_text(entry.relative))
+    return (
+        sequences == "always"
+        or earlier is None
+        or (earlier.size_bytes, earlier.mtime_ns) != (entry.size_bytes, entry.mtime_ns)
+    )
 
 
 def _lies_in(folder: Path | None) -> Callable[[Path], bool]:
@@ -185,8 +233,11 @@ def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool
     problem = None
     try:
         if hashing:
-            record = replace(record, sha256=sha256_file(file))
-        if skip is None:
+            digest = sequence_sha256(find_sequence(file)) if record.format == "sequence" else sha256_file(file)
+            record = replace(record, sha256=digest)
+        if record.kind == "film":
+            record = _film(record, file)
+        elif skip is None:
             facts = identify(file)
             record = replace(
                 record,
@@ -209,6 +260,18 @@ def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool
     return IngestedItem(record, problem=problem, skip=skip)
 
 
+def _film(record: ItemRecord, path: Path) -> ItemRecord:
+    facts = probe(path)
+    return replace(
+        record,
+        format=f"{facts.container}/{facts.codec}",
+        width=facts.width,
+        height=facts.height,
+        channels=1 if facts.subsampling == "gray" else 3,
+        bit_depth=facts.bit_depth,
+    )
+
+
 def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
     try:
         status = problem.path.lstat()
@@ -218,7 +281,7 @@ def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
     record = ItemRecord(
         archive=path_to_text(archive),
         path=path_to_text(problem.relative),
-        kind="photograph",
+        kind="film" if problem.path.suffix.lower() in FILM_SUFFIXES else "photograph",
         size_bytes=size,
         mtime_ns=modified,
     )

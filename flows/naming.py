@@ -1,11 +1,20 @@
-"""Where the colorized copy of a master lies: the archive's tree, mirrored in the output folder."""
+"""Where the colorized copies of a master lie: the archive's tree, mirrored in the output folder."""
 
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from storage.paths import path_to_text, text_to_path
 
-_SUFFIXES = {"tiff": (".tif", ".tiff"), "png": (".png",)}
+_SUFFIXES = {
+    "tiff": (".tif", ".tiff"),
+    "png": (".png",),
+    "ffv1": (".mkv",),
+    "h264": (".mp4",),
+    "prores": (".mov",),
+}
+_ARCHIVE_ITSELF = "film"
+"""What a copy is called whose master is the archive folder itself (numbered frames)."""
 
 
 def output_path(path: str, output_format: str) -> str:
@@ -13,33 +22,60 @@ def output_path(path: str, output_format: str) -> str:
 
     Both are the reversible text of `storage.paths`. A suffix of the output format's family stays, any other name
     gets the format's suffix appended, so that the master's full name can be read from the copy's: `a/b.jpg` ->
-    `a/b.jpg.tif`.
+    `a/b.jpg.tif`. A film that is a folder of frames is a file beside where the folder would be: `a/reel` ->
+    `a/reel.mkv`.
     """
     suffixes = _SUFFIXES[output_format]
     relative = PurePosixPath(text_to_path(path))
+    if not relative.name:
+        relative = PurePosixPath(_ARCHIVE_ITSELF)
     if relative.suffix.lower() not in suffixes:
         relative = relative.with_name(relative.name + suffixes[0])
     return path_to_text(relative)
 
 
-def find_conflicts(paths: Iterable[str], output_format: str) -> dict[str, str]:
-    """Masters that cannot have their copy because an earlier one (in sorted order) has that place already.
+def output_paths(path: str, output_formats: Sequence[str]) -> tuple[str, ...]:
+    """The paths of a master's copies, one in each format."""
+    return tuple(output_path(path, output_format) for output_format in output_formats)
 
-    Returns the master's path -> path of the master that holds the place. Two copies with the same name clash, and so
-    does a copy whose name is needed as a folder by another.
+
+def find_conflicts(formats: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Masters that cannot have their copies because an earlier one (in sorted order) has a place of theirs already.
+
+    Two copies with the same name clash, and so does a copy whose name is needed as a folder by another.
+
+    Args:
+        formats: each master's path with the formats of its copies.
+
+    Returns:
+        The master's path -> path of the master that holds the place.
     """
     owners: dict[str, str] = {}
     folders: dict[str, str] = {}
     conflicts: dict[str, str] = {}
-    for path in sorted(paths):
-        target = output_path(path, output_format)
-        parents = [parent.as_posix() for parent in PurePosixPath(target).parents][:-1]
-        holder = owners.get(target) or folders.get(target)
-        holder = holder or next((owners[parent] for parent in parents if parent in owners), None)
+    for path, output_formats in sorted(formats):
+        targets = output_paths(path, output_formats)
+        parents = {parent.as_posix() for target in targets for parent in PurePosixPath(target).parents} - {"."}
+        holder = _holder(targets, parents, owners, folders)
         if holder is not None:
             conflicts[path] = holder
             continue
-        owners[target] = path
+        owners.update(dict.fromkeys(targets, path))
         for parent in parents:
             folders.setdefault(parent, path)
     return conflicts
+
+
+def _holder(
+    targets: Iterable[str], parents: Iterable[str], owners: Mapping[str, str], folders: Mapping[str, str]
+) -> str | None:
+    """The master that has one of the places already."""
+    for target in targets:
+        if target in owners or target in folders:
+            return owners.get(target) or folders[target]
+    return next((owners[parent] for parent in sorted(parents) if parent in owners), None)
+
+
+def reference_text(path: Path, root: Path) -> str:
+    """A reference's path as the database has it: relative to the folder of its library."""
+    return path_to_text(os.path.relpath(path.parent.resolve() / path.name, root.resolve()))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.ingest import IngestedItem
-from flows.naming import find_conflicts, output_path
-from storage.database.records import CurrentColorization, ItemOutcome
+from flows.naming import find_conflicts, output_paths
+from storage.database.records import CurrentColorization, ItemOutcome, Kind
 
 # decoded masters held in memory at once, in bytes; a bigger picture is worked on alone
 CHUNK_BYTES = 192 * 1024 * 1024
@@ -21,14 +21,25 @@ PASSING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
-    """One master to be colorized: its copy goes to `output_path` (relative to the output folder, as text)."""
+    """One master to be colorized.
+
+    Its copies go to `output_paths`, one in each of `output_formats`, the main one first (relative to the output folder,
+    as text).
+    """
 
     item_id: int
     path: str
+    kind: Kind
     sha256: str
-    output_path: str
+    output_formats: tuple[str, ...]
+    output_paths: tuple[str, ...]
     request_key: str
     decoded_bytes: int
+
+    @property
+    def output_path(self) -> str:
+        """Of the main copy."""
+        return self.output_paths[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +76,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What decides the pixels of every copy, apart from the master."""
+    """What decides the pixels of every copy of one kind of items, apart from the master."""
 
     reference_choice: str
     weights_sha256: str
     parameters: Mapping[str, str | int | float]
-    output_format: str
+    output_formats: tuple[str, ...]
 
     def key(self, source_sha256: str) -> str:
         """One digest for a master: equal key, equal output."""
@@ -79,7 +90,7 @@ class Request:
             self.reference_choice,
             self.weights_sha256,
             json.dumps(dict(self.parameters), sort_keys=True),
-            self.output_format,
+            ",".join(self.output_formats),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -87,7 +98,7 @@ class Request:
 def make_plan(
     found: Sequence[IngestedItem],
     current: Mapping[int, CurrentColorization],
-    request: Request,
+    requests: Mapping[Kind, Request],
     *,
     retry_failed: bool = False,
     output_is_there: Callable[[str, int | None], bool],
@@ -97,10 +108,11 @@ def make_plan(
     Args:
         found: the items of the archive.
         current: newest colorization of each item in this output folder.
+        requests: what is asked for, for each kind of items that can be colorized.
         output_is_there: tells for an output path and its recorded size in bytes whether the file is there.
     """
     colorizable = [item for item in found if item.is_colorizable]
-    conflicts = find_conflicts((item.path for item in colorizable), request.output_format)
+    conflicts = find_conflicts((item.path, requests[item.record.kind].output_formats) for item in colorizable)
     pending: list[PendingItem] = []
     to_record: list[ItemOutcome] = []
     refused: list[StandingFailure] = []
@@ -118,16 +130,16 @@ def make_plan(
             elif known.state == "failed":
                 standing.append(_standing(item, earlier))
             continue
+        request = requests[item.record.kind]
         key = request.key(item.record.sha256 or "")
         if earlier and earlier.request_key == key:
             if earlier.state == "failed" and not retry_failed and earlier.error_type not in PASSING:
                 standing.append(_standing(item, earlier))
                 continue
-            there = earlier.output_path is not None and output_is_there(earlier.output_path, earlier.output_bytes)
-            if earlier.state == "done" and there:
+            if earlier.state == "done" and _all_there(earlier, output_is_there):
                 finished += 1
                 continue
-        pending.append(_pending(item, key, request.output_format))
+        pending.append(_pending(item, key, request.output_formats))
     return Plan(len(found), tuple(pending), tuple(to_record), tuple(refused), tuple(standing), finished, skipped)
 
 
@@ -156,12 +168,18 @@ def _standing(item: IngestedItem, earlier: CurrentColorization) -> StandingFailu
     return StandingFailure(item.path, earlier.stage or "", earlier.message or "failed in an earlier run")
 
 
-def _pending(item: IngestedItem, key: str, output_format: str) -> PendingItem:
+def _all_there(earlier: CurrentColorization, output_is_there: Callable[[str, int | None], bool]) -> bool:
+    return earlier.output_path is not None and output_is_there(earlier.output_path, earlier.output_bytes)
+
+
+def _pending(item: IngestedItem, key: str, output_formats: tuple[str, ...]) -> PendingItem:
     return PendingItem(
         item_id=item.item_id or 0,
         path=item.path,
+        kind=item.record.kind,
         sha256=item.record.sha256 or "",
-        output_path=output_path(item.path, output_format),
+        output_formats=output_formats,
+        output_paths=output_paths(item.path, output_formats),
         request_key=key,
         decoded_bytes=item.decoded_bytes,
     )

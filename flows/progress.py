@@ -21,8 +21,8 @@ class Progress(Protocol):
     def begin(self, total: int, unit: str) -> None:
         """A countable phase begins."""
 
-    def advance(self, *, failed: bool = False) -> None:
-        """One more is through."""
+    def advance(self, count: int = 1, *, failed: bool = False) -> None:
+        """So many more are through."""
 
 
 class SilentProgress:
@@ -34,7 +34,7 @@ class SilentProgress:
     def begin(self, total: int, unit: str) -> None:
         """See `Progress`."""
 
-    def advance(self, *, failed: bool = False) -> None:
+    def advance(self, count: int = 1, *, failed: bool = False) -> None:
         """See `Progress`."""
 
 
@@ -56,9 +56,9 @@ class LineProgress:
         self._total, self._through, self._failed, self._unit = total, 0, 0, unit
         self._start = self._last = time.monotonic()
 
-    def advance(self, *, failed: bool = False) -> None:
+    def advance(self, count: int = 1, *, failed: bool = False) -> None:
         """See `Progress`."""
-        self._through += 1
+        self._through += count
         self._failed += failed
         now = time.monotonic()
         if now - self._last >= LINE_SECONDS or self._through == self._total:
@@ -118,15 +118,15 @@ class BarProgress:
         self._start = time.monotonic()
         self._task = self._bar.add_task(unit, total=total, rate="", bad="")
 
-    def advance(self, *, failed: bool = False) -> None:
+    def advance(self, count: int = 1, *, failed: bool = False) -> None:
         """See `Progress`."""
         if self._task is None:
             return
-        self._through += 1
+        self._through += count
         self._failed += failed
         rate = self._through / max(time.monotonic() - self._start, 1e-9)
         bad = f"{self._failed} failed" if self._failed else ""
-        self._bar.update(self._task, advance=1, rate=f"{rate:.2f}/s", bad=bad)
+        self._bar.update(self._task, advance=count, rate=f"{rate:.2f}/s", bad=bad)
 
 
 @contextmanager

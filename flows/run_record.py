@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # see flows.engine
     from sscn import Colorizer
 
 SOFTWARE = "archive-colorizer"
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 AI_SYSTEM = "SSCN exemplar-based colorization"
 _LIBRARIES = ("torch", "numpy", "faiss-cpu", "pillow", "tifffile", "imagecodecs", "prefect", "sqlalchemy")
 
@@ -51,6 +52,19 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def film_labels(source_sha256: str, colorizer: "Colorizer") -> dict[str, str]:
+    """What a colorized film says of itself in its metadata. No time: the same work gives the same bytes."""
+    parameters = ", ".join(f"{name}={value}" for name, value in colorizer.parameters.items())
+    return {
+        "SOFTWARE_AGENT": f"{SOFTWARE} {code_version()}",
+        "DIGITAL_SOURCE_TYPE": DIGITAL_SOURCE_TYPE,
+        "AI_SYSTEM_USED": AI_SYSTEM,
+        "AI_SYSTEM_VERSION_USED": colorizer.weights_sha256,
+        "AI_PARAMETERS": parameters,
+        "DERIVED_FROM_SHA256": source_sha256,
+    }
 
 
 def file_provenance(reference: Path, reference_sha256: str, colorizer: "Colorizer") -> DerivativeProvenance:

@@ -4,10 +4,11 @@ A value comes from the command line, else from the environment (`ARCHIVE_COLORIZ
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.errors import UsageError
@@ -21,7 +22,19 @@ def _expanded(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else value
 
 
+def _fraction(value: object) -> object:
+    """A frame rate as it is written: 24, 23.976 or 24000/1001."""
+    if isinstance(value, str):
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            return value
+    return value
+
+
 Folder = Annotated[Path, BeforeValidator(_expanded)]
+Rate = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str)]
+_FILM_FORMATS = "(ffv1|h264|prores)"
 
 
 class RunSettings(BaseSettings):
@@ -44,7 +57,17 @@ class RunSettings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     attention: Literal["sparse", "dense"] = Field("sparse", description="how the network looks up colours")
     candidates: int = Field(5, ge=1, le=50, description="reference candidates recorded for each item")
-    format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized copies")
+    format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized photographs")
+    film_format: str = Field(
+        "ffv1", pattern=rf"^{_FILM_FORMATS}(,{_FILM_FORMATS})*$", description="ffv1, h264, prores, or several of them"
+    )
+    shot_threshold: float = Field(8.0, gt=0, le=100, description="percent of change that counts as a cut")
+    steady: bool = Field(True, description="carry a film's colours over from frame to frame")
+    sequences: Literal["auto", "always", "never"] = Field(
+        "auto", description="whether a folder of numbered TIFF or DPX pictures is a film"
+    )
+    sequence_rate: Rate = Field(Fraction(24), gt=0, le=1000, description="frames a second of a folder of frames")
+    reference: Folder | None = Field(None, description="reference of the films' shots: a picture, a CSV or a folder")
     max_pixels: int = Field(200_000_000, ge=1, description="a master that claims more pixels is refused unread")
     retry_failed: bool = Field(False, description="try again what failed in an earlier run")
     dry_run: bool = Field(False, description="only say what would be done")
@@ -64,6 +87,10 @@ class RunSettings(BaseSettings):
             raise ValueError(f"the output {self.output} is not a folder; give the path of a folder")
         if self.vgg_weights is not None and not self.vgg_weights.is_file():
             raise ValueError(f"the weights file {self.vgg_weights} does not exist; check the path")
+        if self.reference is not None and not self.reference.exists():
+            raise ValueError(f"the reference {self.reference} does not exist; check the path")
+        if len(set(self.film_formats)) < len(self.film_formats):
+            raise ValueError(f"--film-format: {self.film_format} names a format twice; name each once")
         self._check_apart()
         return self
 
@@ -82,6 +109,11 @@ class RunSettings(BaseSettings):
         database = sqlite_path(self.database_url)
         if database is not None and database.resolve().is_relative_to(archive):
             raise ValueError(f"the database {database} lies inside the archive; choose a place elsewhere")
+
+    @property
+    def film_formats(self) -> tuple[str, ...]:
+        """The formats of a film's copies, the main one first."""
+        return tuple(self.film_format.split(","))
 
     @property
     def database_url(self) -> str:
@@ -131,6 +163,7 @@ def _first_line(error: ValidationError) -> str:
         return str(problem["ctx"]["error"])
     option = f"--{name.replace('_', '-')}"
     if problem["type"] == "string_pattern_mismatch":
-        return f"{option}: {problem['input']!r} is not known; use auto, cpu, cuda or cuda:N"
+        known = {"device": "auto, cpu, cuda or cuda:N", "film_format": "ffv1, h264 or prores, or several with commas"}
+        return f"{option}: {problem['input']!r} is not known; use {known[name]}"
     message = problem["msg"].removeprefix("Input should be ")
     return f"{option}: {problem['input']!r} does not fit; it should be {message}"

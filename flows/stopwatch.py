@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 
 from storage.database.records import StageTiming
 
-STAGES = ("read", "embed", "search", "rerank", "reference", "network", "chroma", "write", "thumbnail")
+STAGES = (
+    "analyse",
+    "read",
+    "embed",
+    "search",
+    "rerank",
+    "reference",
+    "network",
+    "motion",
+    "chroma",
+    "write",
+    "join",
+    "thumbnail",
+)
 
 
 @dataclass(slots=True)

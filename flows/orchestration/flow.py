@@ -1,4 +1,4 @@
-"""The archive run as a Prefect flow: one task for each batch, small records only, the work in `flows.archive_run`."""
+"""The archive run as a Prefect flow: one task for each batch of photographs or group of shots, small records only, the work in `flows.archive_run`."""
 
 import logging
 import os
@@ -94,7 +94,7 @@ def _do_in_flow(work: Work) -> RunSummary:
     # no retries: what can get better (database, share) is retried where it happens, and a batch is never half done
     @task(name="colorize-batch", task_run_name="batch-{number}", cache_policy=NO_CACHE, persist_result=False)
     def colorize_batch(number: int) -> dict[str, int]:
-        return work.colorize_batch(number)
+        return work.do_step(number)
 
     return work.do(colorize_batch, str(flow_run.id) if flow_run.id else None)
 

@@ -1,6 +1,7 @@
 """A run's settings as parameters of its flow, which Prefect keeps in plain text, and back."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from flows.errors import UsageError
 from flows.settings import RunSettings, run_settings
 from storage.paths import path_to_text, text_to_path
 
-PATHS = ("archive", "references", "output", "vgg_weights")
+PATHS = ("archive", "references", "output", "vgg_weights", "reference")
 
 
 def parameters_of(settings: RunSettings) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def parameters_of(settings: RunSettings) -> dict[str, Any]:
     Without the database, whose URL may hold a password; a scheduled run has it from the environment.
     """
     values = settings.model_dump(exclude={"database"})
-    return {name: path_to_text(value) if isinstance(value, Path) else value for name, value in values.items()}
+    return {name: _plain(value) for name, value in values.items()}
 
 
 def settings_of(parameters: Mapping[str, Any]) -> RunSettings:
@@ -31,3 +32,9 @@ def settings_of(parameters: Mapping[str, Any]) -> RunSettings:
     except ValueError as error:
         raise UsageError(str(error)) from error
     return run_settings({**parameters, **paths})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return path_to_text(value)
+    return str(value) if isinstance(value, Fraction) else value

@@ -18,7 +18,7 @@ class Work:
 
     Args:
         run: the run.
-        server_is_gone: looked at before every batch; from then on Prefect is not asked any more.
+        server_is_gone: looked at before every step; from then on Prefect is not asked any more.
     """
 
     def __init__(self, run: ArchiveRun, server_is_gone: Gone) -> None:
@@ -36,11 +36,11 @@ class Work:
         return self.prefect_is_lost
 
     def do(self, through_prefect: Callable[[int], object] | None = None, flow_run_id: str | None = None) -> RunSummary:
-        """Do all batches, each through Prefect's task as long as there is Prefect."""
+        """Do all steps, each through Prefect's task as long as there is Prefect."""
 
-        def colorize_batch(number: int) -> None:
+        def do_step(number: int) -> None:
             if through_prefect is None or self.is_without_prefect():
-                self.colorize_batch(number)
+                self.do_step(number)
                 return
             try:
                 through_prefect(number)
@@ -48,20 +48,20 @@ class Work:
                 if self.error is not None:
                     raise self.error from None
                 self.prefect_is_lost = True
-                self.colorize_batch(number)
+                self.do_step(number)
 
         try:
-            self.summary = execute(self.run, colorize_batch, flow_run_id)
+            self.summary = execute(self.run, do_step, flow_run_id)
         except BaseException as error:
             self.error = error
             raise
         return self.summary
 
-    def colorize_batch(self, number: int) -> dict[str, int]:
-        """Do one batch by its number; nothing when it is done already."""
+    def do_step(self, number: int) -> dict[str, int]:
+        """Do one step by its number; nothing when it is done already."""
         if number not in self._done:
             try:
-                self._done[number] = self.run.colorize_batch(number)
+                self._done[number] = self.run.do_step(number)
             except BaseException as error:
                 self.error = error
                 raise

@@ -37,14 +37,18 @@ class ThumbnailFolder:
     def __init__(self, gallery: Path) -> None:
         self.folder = gallery / "thumbnails"
 
-    def grey(self, item_id: int) -> Path:
-        """The master's."""
-        return self.folder / f"{item_id}-grey.jpg"
+    def grey(self, item_id: int, shot: int = 0) -> Path:
+        """The master's, or that of a film's shot."""
+        return self.folder / f"{_stem(item_id, shot)}-grey.jpg"
 
-    def colour(self, item_id: int) -> Path:
-        """The colorized copy's."""
-        return self.folder / f"{item_id}-colour.jpg"
+    def colour(self, item_id: int, shot: int = 0) -> Path:
+        """The colorized copy's, or that of a film's shot."""
+        return self.folder / f"{_stem(item_id, shot)}-colour.jpg"
 
     def reference(self, reference_id: int) -> Path:
         """The reference's; shared by all items that use it."""
         return self.folder / f"reference-{reference_id}.jpg"
+
+
+def _stem(item_id: int, shot: int) -> str:
+    return f"{item_id}-shot-{shot}" if shot else str(item_id)

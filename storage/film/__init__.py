@@ -6,14 +6,18 @@ from storage.film.fields import detect_fields, refuse_interlaced
 from storage.film.formats import FormatName, OutputFormat, choose_format
 from storage.film.frames import frame_times
 from storage.film.joining import JoinedFilm, join
+from storage.film.labels import says_of_itself
+from storage.film.pictures import read_pictures
 from storage.film.reading import read_luma
+from storage.film.recognition import FEWEST_FRAMES, frames_of_films, sequence_sha256
 from storage.film.records import FilmFacts, Frame, Frames, Plane, SequencePattern, StreamFacts
 from storage.film.sequence import find_sequence
 from storage.film.shots import Shot, find_shots
-from storage.film.subsampling import chroma_size, subsample
+from storage.film.subsampling import chroma_size, subsample, subsampling_factors
 from storage.film.writing import Segment, SegmentWriter, check_segment
 
 __all__ = [
+    "FEWEST_FRAMES",
     "FilmFacts",
     "FilmNotWritten",
     "FormatName",
@@ -34,10 +38,15 @@ __all__ = [
     "detect_fields",
     "find_sequence",
     "find_shots",
+    "frames_of_films",
     "frame_times",
     "join",
     "probe",
     "read_luma",
+    "read_pictures",
     "refuse_interlaced",
+    "says_of_itself",
+    "sequence_sha256",
     "subsample",
+    "subsampling_factors",
 ]

@@ -5,11 +5,12 @@ import heapq
 import io
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -23,6 +24,7 @@ from storage.film.clock import decoding_order, exact_rate
 from storage.film.errors import FilmNotWritten, UnreadableFilm
 from storage.film.facts import open_film, unreadable, utf8_address
 from storage.film.formats import OutputFormat
+from storage.film.labels import labels_for
 from storage.film.records import FilmFacts, Frames
 from storage.film.subtitles import text_subtitles
 from storage.fixity import atomic_write, sha256_file
@@ -68,14 +70,21 @@ class _Beside:
 
 
 def join(
-    segments: Sequence[Path], output: Path, output_format: OutputFormat, facts: FilmFacts, frames: Frames
+    segments: Sequence[Path],
+    output: Path,
+    output_format: OutputFormat,
+    facts: FilmFacts,
+    frames: Frames,
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> JoinedFilm:
     """Join the segments of a film, in order, into ``output``, without encoding anything again.
 
     Each frame gets the time and duration it has in ``frames`` (in MP4 and MOV, where it came in rounded milliseconds,
     those of the exact rate); sound, subtitles, attachments, chapters and metadata
     are copied from the source packet by packet. Text subtitles that the container cannot hold are rewritten in its
-    own kind of text. The same input gives the same bytes. The file is checked, synced and renamed into place.
+    own kind of text. ``labels`` are tags of the whole film; MP4 and MOV, which know no tags of one's own, get them in
+    the comment, behind the source's. The same input gives the same bytes. The file is checked, synced and renamed
+    into place.
 
     Raises ``FilmNotWritten`` ("wrong_frames" if the segments do not hold just the frames of the film,
     "broken_segment", "join") and ``UnreadableFilm`` if the source can no longer be read.
@@ -84,7 +93,7 @@ def join(
         frames = exact_rate(frames, facts.frame_rate)
     with atomic_write(output) as partial:
         try:
-            joined = _write(segments, partial, output_format, facts, frames)
+            joined = _write(segments, partial, output_format, facts, frames, labels)
         except av.error.FFmpegError as error:
             said = (error.strerror or str(error)).splitlines()[0].lower()
             raise FilmNotWritten(
@@ -109,7 +118,12 @@ class _Written:
 
 
 def _write(
-    segments: Sequence[Path], partial: Path, output_format: OutputFormat, facts: FilmFacts, frames: Frames
+    segments: Sequence[Path],
+    partial: Path,
+    output_format: OutputFormat,
+    facts: FilmFacts,
+    frames: Frames,
+    labels: Mapping[str, str],
 ) -> _Written:
     with ExitStack() as stack:
         source = stack.enter_context(open_film(facts.path)) if facts.sequence is None else None
@@ -123,6 +137,7 @@ def _write(
             _add_beside(stack, target, source, facts, output_format, beside)
             target.metadata.update(_tags(source.metadata))
             target.set_chapters([_moved(chapter, shift) for chapter in source.chapters()])
+        target.metadata.update(labels_for(output_format, labels, target.metadata))
         target.start_encoding()
         digest = hashlib.sha256()
         ways = [_picture_packets(segments, picture, frames, shift, digest)]

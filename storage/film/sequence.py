@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.film.errors import UnreadableFilm
 from storage.film.records import SequencePattern
@@ -10,6 +11,23 @@ from storage.paths import path_to_text
 
 SEQUENCE_SUFFIXES = frozenset({".dpx", ".tif", ".tiff"})
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.[A-Za-z]+)", re.DOTALL)
+
+
+class NumberedName(NamedTuple):
+    """A frame's file name, taken apart."""
+
+    prefix: str
+    number: int
+    digits: int
+    suffix: str
+
+
+def number_of(name: str) -> NumberedName | None:
+    """The parts of a numbered frame's name; None for any other name."""
+    match = _NUMBERED.fullmatch(name)
+    if match is None or match[3].lower() not in SEQUENCE_SUFFIXES:
+        return None
+    return NumberedName(match[1], int(match[2]), len(match[2]), match[3])
 
 
 def find_sequence(folder: Path) -> SequencePattern:
@@ -27,15 +45,15 @@ def find_sequence(folder: Path) -> SequencePattern:
         raise UnreadableFilm(f"folder {name} cannot be listed ({reason}); check that it may be read") from error
     groups: dict[tuple[str, str], dict[int, int]] = {}
     for entry in names:
-        match = _NUMBERED.fullmatch(entry)
-        if match is None or match[3].lower() not in SEQUENCE_SUFFIXES:
+        numbered = number_of(entry)
+        if numbered is None:
             continue
-        group = groups.setdefault((match[1], match[3]), {})
-        if int(match[2]) in group:
+        group = groups.setdefault((numbered.prefix, numbered.suffix), {})
+        if numbered.number in group:
             raise UnreadableFilm(
-                f"folder {name} holds two frames numbered {int(match[2])}; keep one of them", "unsupported"
+                f"folder {name} holds two frames numbered {numbered.number}; keep one of them", "unsupported"
             )
-        group[int(match[2])] = len(match[2])
+        group[numbered.number] = numbered.digits
     if not groups:
         raise UnreadableFilm(
             f"folder {name} holds no numbered DPX or TIFF frame; name the frames like frame000001.dpx", "empty"

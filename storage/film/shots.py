@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ CUT_THRESHOLD = 8.0
 LONGEST_FLASH = 3
 _LOOKED_AT = (160, 90)
 _THUMBNAIL = (32, 18)
+# Shots of so many frames have three typical ones; of a long part every so many'th frame is looked at.
+_LONG_SHOT = 48
+_LOOKED_THROUGH = 500
 # A cut is one step: the steps before and after it are smaller than this part of it; what comes back within a few
 # frames to less than this part of the step was a flash.
 _LONE_STEP = 0.6
@@ -25,11 +29,18 @@ _RETURN = 0.5
 
 @dataclass(frozen=True)
 class Shot:
-    """A shot, its first and last frame (both included), and the score of the cut before it (0 for the first)."""
+    """A shot, its first and last frame (both included), and the score of the cut before it (0 for the first).
+
+    ``typical`` are up to three of its frames that are most like the others around them, in order.
+    """
 
     first: int
     last: int
     score: float
+    typical: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
 
 
 def find_shots(path: Path, facts: FilmFacts, threshold: float = CUT_THRESHOLD) -> list[Shot]:
@@ -46,11 +57,26 @@ def find_shots(path: Path, facts: FilmFacts, threshold: float = CUT_THRESHOLD) -
         pictures = np.memmap(thumbnails, np.uint8, "r").reshape(-1, height * width)
         if len(pictures) != len(scores):
             raise decoder_error(path, facts, (), len(pictures), len(scores))
-        cuts = _cuts(scores, pictures, threshold)
+        starts = [0, *_cuts(scores, pictures, threshold)]
+        shots = [
+            Shot(first, after - 1, float(scores[first]) if first else 0.0, _typical(first, after, pictures))
+            for first, after in pairwise([*starts, len(scores)])
+        ]
         del pictures
-    starts = [0, *cuts]
-    ends = [*(cut - 1 for cut in cuts), len(scores) - 1]
-    return [Shot(first, last, float(scores[first]) if first else 0.0) for first, last in zip(starts, ends, strict=True)]
+    return shots
+
+
+def _typical(first: int, after: int, pictures: npt.NDArray[np.uint8]) -> tuple[int, ...]:
+    """Of each third of the frames ``first`` to ``after`` - 1 the one nearest to their mean; of a short shot one."""
+    parts = 3 if after - first >= _LONG_SHOT else 1
+    borders = np.linspace(first, after, parts + 1).astype(int).tolist()
+    found = []
+    for start, end in pairwise(borders):
+        looked_at = np.arange(start, end, max(1, (end - start) // _LOOKED_THROUGH))
+        thumbnails = pictures[looked_at].astype(np.float32)
+        distances = np.abs(thumbnails - thumbnails.mean(axis=0)).mean(axis=1)
+        found.append(int(looked_at[int(distances.argmin())]))
+    return tuple(found)
 
 
 def _detect(path: Path, facts: FilmFacts, thumbnails: Path) -> npt.NDArray[np.float32]:

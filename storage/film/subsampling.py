@@ -9,6 +9,11 @@ from storage.film.pixels import FACTORS
 from storage.film.records import Plane, Subsampling
 
 
+def subsampling_factors(subsampling: Subsampling) -> tuple[int, int]:
+    """How many columns and rows of luma share a sample of chroma."""
+    return FACTORS[subsampling]
+
+
 def chroma_size(width: int, height: int, subsampling: Subsampling) -> tuple[int, int]:
     """Height and width of a chroma plane, rounded up where the picture's size is odd."""
     across, down = FACTORS[subsampling]

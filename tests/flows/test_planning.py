@@ -9,7 +9,7 @@ from flows.ingest import IngestedItem
 from flows.planning import Plan, Request, cut_into_batches, cut_into_chunks, make_plan
 from storage.database.records import CurrentColorization, ItemRecord
 
-REQUEST = Request("automatic:/references", "w" * 64, {"size": 512, "attention": "sparse"}, "tiff")
+REQUEST = Request("automatic:/references", "w" * 64, {"size": 512, "attention": "sparse"}, ("tiff",))
 
 
 def item(number: int, **changes: object) -> IngestedItem:
