@@ -68,7 +68,7 @@ class CopyRecord:
     output_format: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ReferenceFile:
     """A reference as a file to be hashed again; `path` is relative to `library`, or absolute if that is None."""
 
