@@ -69,7 +69,7 @@ def _make_views(views: Mapping[str, str]) -> None:
 def _let_matches_be_of_shots() -> None:
     with op.batch_alter_table("match", copy_from=_match_0001()) as match:
         match.add_column(sa.Column("shot", sa.BigInteger(), server_default="0", nullable=False))
-        match.drop_constraint("uq_match_run_id_item_id_rank", type_="unique")
+        match.drop_constraint(op.f("uq_match_run_id_item_id_rank"), type_="unique")
         match.create_unique_constraint(op.f("uq_match_run_id_item_id_shot_rank"), ["run_id", "item_id", "shot", "rank"])
         match.create_check_constraint(op.f("ck_match_shot"), "shot >= 0")
 
@@ -77,8 +77,8 @@ def _let_matches_be_of_shots() -> None:
 def _let_matches_be_of_items_only() -> None:
     op.execute("DELETE FROM match WHERE shot > 0")
     with op.batch_alter_table("match", copy_from=_match_0002()) as match:
-        match.drop_constraint("ck_match_shot", type_="check")
-        match.drop_constraint("uq_match_run_id_item_id_shot_rank", type_="unique")
+        match.drop_constraint(op.f("ck_match_shot"), type_="check")
+        match.drop_constraint(op.f("uq_match_run_id_item_id_shot_rank"), type_="unique")
         match.create_unique_constraint(op.f("uq_match_run_id_item_id_rank"), ["run_id", "item_id", "rank"])
         match.drop_column("shot")
 
