@@ -13,6 +13,9 @@ SELECT path, stage, message FROM audit_failure ORDER BY path;
 -- Which results should a curator look at first?
 SELECT path, confidence, reference_path, reference_score FROM audit_item WHERE state = 'done' ORDER BY confidence LIMIT 20;
 
+-- Which shots of films should a curator look at first?
+SELECT path, shot, first_frame, last_frame, reference_path, confidence, flicker FROM audit_shot ORDER BY confidence LIMIT 20;
+
 -- Which references were used most (superseded results included), and do they serve well?
 SELECT path, times_used, mean_score, mean_confidence FROM audit_reference WHERE times_used > 0 ORDER BY times_used DESC;
 

@@ -1,12 +1,12 @@
 """Verify: are masters, references and copies still the bytes that the database has on record?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.progress import Progress
-from storage.database.records import OutputRecord
+from storage.database.records import OutputRecord, ReferenceFile
 from storage.fixity import sha256_file
 from storage.paths import path_to_text, text_to_path
 
@@ -66,10 +66,19 @@ def _expected(record: OutputRecord) -> list[_Expected]:
     if record.source_sha256:
         source = text_to_path(record.archive) / text_to_path(record.path)
         files.append(_Expected("source", source, record.source_sha256))
-    if record.reference_library and record.reference_path and record.reference_sha256:
-        reference = text_to_path(record.reference_library) / text_to_path(record.reference_path)
-        files.append(_Expected("reference", reference, record.reference_sha256))
-    return files
+    return [*files, *_references(record)]
+
+
+def _references(record: OutputRecord) -> Iterator[_Expected]:
+    used = list(record.shot_references)
+    if record.reference_path and record.reference_sha256:
+        used.append(ReferenceFile(record.reference_library, record.reference_path, record.reference_sha256))
+    for reference in used:
+        path = text_to_path(reference.path)
+        if reference.library is not None:
+            path = text_to_path(reference.library) / path
+        if path.is_absolute():  # else it is not known where it lay
+            yield _Expected("reference", path, reference.sha256)
 
 
 def _check(expected: _Expected) -> Finding | None:

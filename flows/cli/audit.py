@@ -30,6 +30,17 @@ def items(
     _print_view("audit_item", run, output, database, format)
 
 
+@app.command("shots")
+def shots(
+    run: options.RunId = None,
+    output: options.FoundOutput = None,
+    database: options.FoundDatabase = None,
+    format: options.Listing = ListingFormat.TABLE,
+) -> None:
+    """Every shot of the films with its reference and figures."""
+    _print_view("audit_shot", run, output, database, format)
+
+
 @app.command("failures")
 def failures(
     run: options.RunId = None,

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.database.connection import Database
-from storage.database.models import Colorization, Reference
+from storage.database.models import Colorization, Reference, Shot
 from storage.database.types import JsonObject, UtcDateTime
 
 
@@ -30,6 +30,12 @@ _VIEWS = {
         " created_at",
         created_at=_TIME,
     ),
+    "audit_shot": _view(
+        "audit_shot",
+        "run_id path shot first_frame last_frame frames cut_score reference_path reference_sha256 reference_score"
+        " reference_rank reference_choice confidence flicker fps seconds seconds_read seconds_network seconds_motion"
+        " seconds_chroma seconds_write output_path",
+    ),
     "audit_failure": _view("audit_failure", "run_id path stage error_type message at", at=_TIME),
     "audit_reference": _view("audit_reference", "reference_id path sha256 times_used mean_score mean_confidence"),
     "audit_runtime": _view("audit_runtime", "run_id stage items seconds_total seconds_median seconds_p95"),
@@ -38,6 +44,7 @@ _VIEWS = {
 _ORDER = {
     "audit_run": ("-run_id",),
     "audit_item": ("-run_id", "path", "page"),
+    "audit_shot": ("-run_id", "path", "shot"),
     "audit_failure": ("-run_id", "path", "at"),
     "audit_reference": ("-times_used", "path", "reference_id"),
     "audit_runtime": ("-run_id", "-seconds_total", "stage"),
@@ -84,17 +91,27 @@ def _table(view: str) -> sa.TableClause:
 
 def _references_of_run(run_id: int) -> sa.Subquery:
     """`audit_reference` as one run sees it."""
+    done = (Colorization.run_id == run_id, Colorization.state == "done")
+    by_pictures = sa.select(
+        Colorization.reference_id, Colorization.reference_score.label("score"), Colorization.confidence
+    ).where(*done, ~sa.exists().where(Shot.colorization_id == Colorization.id))
+    by_films = (
+        sa.select(Shot.reference_id, sa.func.avg(Shot.reference_score), sa.func.avg(Shot.confidence))
+        .join(Colorization, Colorization.id == Shot.colorization_id)
+        .where(*done)
+        .group_by(Shot.colorization_id, Shot.reference_id)
+    )
+    uses = sa.union_all(by_pictures, by_films).subquery()
     return (
         sa.select(
             Reference.id.label("reference_id"),
             Reference.path,
             Reference.sha256,
-            sa.func.count(Colorization.id).label("times_used"),
-            sa.func.avg(Colorization.reference_score).label("mean_score"),
-            sa.func.avg(Colorization.confidence).label("mean_confidence"),
+            sa.func.count().label("times_used"),
+            sa.func.avg(uses.c.score).label("mean_score"),
+            sa.func.avg(uses.c.confidence).label("mean_confidence"),
         )
-        .join(Colorization, Colorization.reference_id == Reference.id)
-        .where(Colorization.state == "done", Colorization.run_id == run_id)
+        .join(uses, uses.c.reference_id == Reference.id)
         .group_by(Reference.id, Reference.path, Reference.sha256)
         .subquery()
     )

@@ -1,34 +1,28 @@
 """Colorizations: what became of each item in a run, recorded in whole batches."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from storage.database import statements
+from storage.database import details, statements
 from storage.database.connection import Database
-from storage.database.models import Colorization, Item, Match, Reference, Run, StageTiming
-from storage.database.records import (
-    Candidate,
-    CurrentColorization,
-    ItemOutcome,
-    OutputRecord,
-    RunColorization,
-)
+from storage.database.models import Colorization, Item, Reference, Run
+from storage.database.records import CurrentColorization, ItemOutcome, OutputRecord, RunColorization
 from storage.database.statements import chunks
 from storage.database.types import now
 
-_CURRENT = tuple(getattr(Colorization, name) for name in CurrentColorization.__dataclass_fields__)
-_PLAIN = tuple(name for name in ItemOutcome.__dataclass_fields__ if name not in ("matches", "timings", "created_at"))
+_CURRENT = tuple(getattr(Colorization, name) for name in CurrentColorization.__dataclass_fields__ if name != "copies")
+_NOT_PLAIN = ("matches", "timings", "shots", "copies", "created_at")
+_PLAIN = tuple(name for name in ItemOutcome.__dataclass_fields__ if name not in _NOT_PLAIN)
 _FROM_RUN = ("weights_sha256", "index_version", "device", "precision")
 
 
 def record(db: Database, run_id: int, outcomes: Sequence[ItemOutcome]) -> None:
-    """Record a batch in one transaction: colorizations, their candidates and timings, and the run's counts.
+    """Record a batch in one transaction: colorizations with all that hangs on them, and the run's counts.
 
     An outcome takes the place of what was current for its item in the run's output folder; only a `skipped`
     one leaves an earlier `done` or `failed` in its place, which still holds. The same batch again (after a
@@ -57,10 +51,9 @@ def record(db: Database, run_id: int, outcomes: Sequence[ItemOutcome]) -> None:
 
 
 def is_output(db: Database, output_root: str, output_path: str) -> bool:
-    """Whether this path was ever recorded for a copy in this output folder, superseded or not."""
-    query = sa.select(
-        sa.exists().where(Colorization.output_root == output_root, Colorization.output_path == output_path)
-    )
+    """Whether this path was ever recorded for a file in this output folder, superseded or not."""
+    main = sa.exists().where(Colorization.output_root == output_root, Colorization.output_path == output_path)
+    query = sa.select(sa.or_(main, details.is_copy(output_root, output_path)))
     return bool(db.run_read(lambda session: session.scalar(query)))
 
 
@@ -77,14 +70,15 @@ def current(db: Database, output_root: str, archive: str) -> dict[int, CurrentCo
     )
 
     def work(session: Session) -> dict[int, CurrentColorization]:
-        rows = session.execute(query.execution_options(yield_per=2000))
-        return {row.item_id: CurrentColorization(**row._mapping) for row in rows}
+        copies = details.copies_of_current(session, output_root)
+        rows = session.execute(query.execution_options(yield_per=2000)).mappings()
+        return {row["item_id"]: CurrentColorization(**row, copies=copies.get(row["id"], ())) for row in rows}
 
     return db.run_read(work)
 
 
 def of_run(db: Database, run_id: int) -> list[RunColorization]:
-    """All that is recorded of a run's items, with their candidates by rank; ordered by path and page."""
+    """All that is recorded of a run's items, with candidates, shots and copies; ordered by path and page."""
     own = [column for column in sa.inspect(Colorization).columns if column.name in _report_columns()]
     query = (
         sa.select(*own, Item.archive, Item.path, Item.page, Item.kind, Reference.library.label("reference_library"))
@@ -95,15 +89,27 @@ def of_run(db: Database, run_id: int) -> list[RunColorization]:
     )
 
     def work(session: Session) -> list[RunColorization]:
-        candidates = _candidates(session, run_id)
-        rows = session.execute(query).mappings()
-        return [RunColorization(**row, candidates=tuple(candidates[row["item_id"]])) for row in rows]
+        candidates = details.candidates_of_run(session, run_id)
+        shots = details.shots_of_run(session, run_id)
+        copies = details.copies_of_run(session, run_id)
+        return [
+            RunColorization(
+                **row,
+                candidates=candidates.get(row["item_id"], ()),
+                shots=shots.get(row["id"], ()),
+                copies=copies.get(row["id"], ()),
+            )
+            for row in session.execute(query).mappings()
+        ]
 
     return db.run_read(work)
 
 
 def outputs(db: Database, run_id: int | None = None) -> list[OutputRecord]:
-    """The outputs (of one run) that should lie in their folders: `done`, not superseded; by folder, path."""
+    """The outputs (of one run) that should lie in their folders: `done`, not superseded; by folder, path.
+
+    What a colorization gave in several formats is as many outputs.
+    """
     query = (
         sa.select(
             Colorization.id.label("colorization_id"),
@@ -123,11 +129,30 @@ def outputs(db: Database, run_id: int | None = None) -> list[OutputRecord]:
         .join(Item, Item.id == Colorization.item_id)
         .outerjoin(Reference, Reference.id == Colorization.reference_id)
         .where(Colorization.state == "done", Colorization.superseded_at.is_(None))
-        .order_by(Colorization.output_root, Colorization.output_path)
     )
     if run_id is not None:
         query = query.where(Colorization.run_id == run_id)
-    return db.run_read(lambda session: [OutputRecord(**row) for row in session.execute(query).mappings()])
+
+    def work(session: Session) -> list[OutputRecord]:
+        shot_references = details.shot_references_that_should_be_there(session, run_id)
+        copies = details.copies_that_should_be_there(session, run_id)
+        found = []
+        for row in session.execute(query).mappings():
+            id_ = row["colorization_id"]
+            main = OutputRecord(**row, shot_references=shot_references.get(id_, ()))
+            found.append(main)
+            for copy in copies.get(id_, ()):
+                found.append(
+                    replace(
+                        main,
+                        output_path=copy.output_path,
+                        output_sha256=copy.output_sha256,
+                        output_bytes=copy.output_bytes,
+                    )
+                )
+        return sorted(found, key=lambda output: (output.output_root, output.output_path))
+
+    return db.run_read(work)
 
 
 @dataclass(frozen=True)
@@ -153,7 +178,9 @@ def _record_chunk(session: Session, run: Run, outcomes: list[ItemOutcome], at: d
     if replaced:
         session.execute(sa.update(Colorization).where(Colorization.id.in_(replaced)).values(superseded_at=at))
     recorded = statements.upsert(session, Colorization, rows, key=("run_id", "item_id"), returning=("item_id", "id"))
-    _record_details(session, run.id, outcomes, {row.item_id: row.id for row in recorded}, earlier)
+    if earlier.own:
+        details.delete(session, run.id, earlier.own, [row.id for row in earlier.own.values()])
+    details.insert(session, run.id, outcomes, {row.item_id: row.id for row in recorded})
     _count(run, outcomes, earlier)
 
 
@@ -189,40 +216,6 @@ def _row(outcome: ItemOutcome, run: Run, at: datetime) -> dict[str, Any]:
     }
 
 
-def _record_details(
-    session: Session, run_id: int, outcomes: list[ItemOutcome], ids: dict[int, int], earlier: _Earlier
-) -> None:
-    if earlier.own:
-        session.execute(sa.delete(Match).where(Match.run_id == run_id, Match.item_id.in_(earlier.own)))
-        old = [row.id for row in earlier.own.values()]
-        session.execute(sa.delete(StageTiming).where(StageTiming.colorization_id.in_(old)))
-    matches = [
-        {
-            "run_id": run_id,
-            "item_id": outcome.item_id,
-            "reference_id": match.reference_id,
-            "rank": match.rank,
-            "score": match.score,
-            "chosen": match.chosen,
-        }
-        for outcome in outcomes
-        for match in outcome.matches
-    ]
-    timings = [
-        {
-            "run_id": run_id,
-            "colorization_id": ids[outcome.item_id],
-            "stage": timing.stage,
-            "seconds": timing.seconds,
-            "items": timing.items,
-        }
-        for outcome in outcomes
-        for timing in outcome.timings
-    ]
-    statements.insert(session, Match, matches)
-    statements.insert(session, StageTiming, timings)
-
-
 def _count(run: Run, outcomes: list[ItemOutcome], earlier: _Earlier) -> None:
     """Let the run's counts grow by what is new in this batch."""
     for outcome in outcomes:
@@ -235,26 +228,3 @@ def _count(run: Run, outcomes: list[ItemOutcome], earlier: _Earlier) -> None:
 
 def _report_columns() -> set[str]:
     return set(RunColorization.__dataclass_fields__)
-
-
-def _candidates(session: Session, run_id: int) -> defaultdict[int, list[Candidate]]:
-    query = (
-        sa.select(
-            Match.item_id,
-            Match.reference_id,
-            Reference.library,
-            Reference.path,
-            Reference.sha256,
-            Match.rank,
-            Match.score,
-            Match.chosen,
-        )
-        .join(Reference, Reference.id == Match.reference_id)
-        .where(Match.run_id == run_id)
-        .order_by(Match.item_id, Match.rank)
-    )
-    found: defaultdict[int, list[Candidate]] = defaultdict(list)
-    for row in session.execute(query).mappings():
-        values: dict[str, Any] = dict(row)
-        found[values.pop("item_id")].append(Candidate(**values))
-    return found

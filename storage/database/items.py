@@ -23,6 +23,8 @@ _KNOWN = (
     Item.height,
     Item.channels,
     Item.bit_depth,
+    Item.frames,
+    Item.duration_seconds,
     Item.size_bytes,
     Item.mtime_ns,
     Item.sha256,

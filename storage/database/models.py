@@ -1,8 +1,9 @@
 """The tables. Anything that an auditor asks for is a column; only open-ended mappings are JSON.
 
 `item` what was found in archives; `reference` the colour pictures; `run` one pass over an archive; `match`
-the candidates of each item; `colorization` what became of each item in a run; `stage_timing` where the time
-went; `review` what people decided. The views for auditors are in `migrations`.
+the candidates of each item; `colorization` what became of each item in a run, `shot` how each shot of a film
+was colorized, `copy` the outputs in further formats; `stage_timing` where the time went; `review` what people
+decided. The views for auditors are in `migrations`.
 """
 
 from collections.abc import Mapping
@@ -58,6 +59,8 @@ class Item(Base):
     height: Mapped[int | None]
     channels: Mapped[int | None]
     bit_depth: Mapped[int | None]
+    frames: Mapped[int | None]
+    duration_seconds: Mapped[float | None]
     size_bytes: Mapped[int]
     mtime_ns: Mapped[int]
     sha256: Mapped[str | None]
@@ -150,20 +153,22 @@ class Reference(Base):
 
 
 class Match(Base):
-    """One candidate reference for an item in a run, `rank` from 1."""
+    """One candidate reference for an item in a run, `rank` from 1; `shot` 0: for the whole item."""
 
     __tablename__ = "match"
     __table_args__ = (
-        sa.UniqueConstraint("run_id", "item_id", "rank"),
+        sa.UniqueConstraint("run_id", "item_id", "shot", "rank"),
         sa.Index(None, "item_id"),
         sa.Index(None, "reference_id"),
         sa.CheckConstraint("rank >= 1", name="rank"),
+        sa.CheckConstraint("shot >= 0", name="shot"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     run_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("run.id"))
     item_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("item.id"))
     reference_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("reference.id"))
+    shot: Mapped[int] = mapped_column(server_default="0")
     rank: Mapped[int]
     score: Mapped[float]
     chosen: Mapped[bool]
@@ -197,7 +202,7 @@ class Colorization(Base):
             postgresql_where=sa.text("superseded_at IS NULL"),
         ),
         sa.Index(None, "item_id"),
-        # audit_reference reads this index alone, audit_failure of one run only its failures.
+        # audit_reference reads of photographs this index alone, audit_failure of one run only its failures.
         sa.Index("ix_colorization_reference_id", "reference_id", "state", "reference_score", "confidence"),
         sa.Index(
             "ix_colorization_run_id_failed",
@@ -227,6 +232,7 @@ class Colorization(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     bit_depth: Mapped[int | None]
+    frames: Mapped[int | None]
     weights_sha256: Mapped[str]
     index_version: Mapped[str | None]
     device: Mapped[str]
@@ -240,6 +246,64 @@ class Colorization(Base):
     error_type: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(MessageText)
     superseded_at: Mapped[datetime | None]
+
+
+class Shot(Base):
+    """How one shot of a film was colorized; `number` from 1, frames from 0, the last one included.
+
+    The reference that a person gave has no rank; path and digest of the reference are copied, as in `colorization`.
+    """
+
+    __tablename__ = "shot"
+    __table_args__ = (
+        sa.UniqueConstraint("colorization_id", "number"),
+        sa.CheckConstraint("number >= 1", name="number"),
+        sa.CheckConstraint("0 <= first_frame AND first_frame <= last_frame", name="first_last"),
+        sa.CheckConstraint("frames = last_frame - first_frame + 1", name="frames"),
+        _one_of("reference_choice", ("retrieved", "given"), "reference_choice"),
+        sa.Index(None, "run_id"),
+        # audit_reference reads this index alone.
+        sa.Index("ix_shot_reference_id", "reference_id", "colorization_id", "reference_score", "confidence"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("run.id"))
+    colorization_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("colorization.id"))
+    number: Mapped[int]
+    first_frame: Mapped[int]
+    last_frame: Mapped[int]
+    frames: Mapped[int]
+    cut_score: Mapped[float | None]
+    reference_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("reference.id"))
+    reference_path: Mapped[str | None]
+    reference_sha256: Mapped[str | None]
+    reference_score: Mapped[float | None]
+    reference_rank: Mapped[int | None]
+    reference_choice: Mapped[str]
+    confidence: Mapped[float | None]
+    flicker: Mapped[float | None]
+    fps: Mapped[float | None]
+    seconds: Mapped[float | None]
+    seconds_read: Mapped[float | None]
+    seconds_network: Mapped[float | None]
+    seconds_motion: Mapped[float | None]
+    seconds_chroma: Mapped[float | None]
+    seconds_write: Mapped[float | None]
+    shown_frame: Mapped[int | None]
+
+
+class Copy(Base):
+    """A further output of a colorization, in another format, below the same output folder."""
+
+    __tablename__ = "copy"
+    __table_args__ = (sa.UniqueConstraint("colorization_id", "output_path"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    colorization_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("colorization.id"))
+    output_path: Mapped[str]
+    output_sha256: Mapped[str]
+    output_bytes: Mapped[int]
+    output_format: Mapped[str]
 
 
 class StageTiming(Base):

@@ -13,6 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.database.film_records import CopyRecord as CopyRecord
+from storage.database.film_records import RecordedShot as RecordedShot
+from storage.database.film_records import ReferenceChoice as ReferenceChoice
+from storage.database.film_records import ReferenceFile as ReferenceFile
+from storage.database.film_records import ShotRecord as ShotRecord
+
 Kind = Literal["photograph", "page", "film"]
 ColorizationState = Literal["done", "failed", "skipped"]
 RunState = Literal["running", "completed", "completed_with_failures", "interrupted", "crashed", "failed"]
@@ -85,7 +91,8 @@ class StoredRun:
 class ItemRecord:
     """One item found in an archive: a photograph, one page of a multi-page file, or a film.
 
-    Facts that could not be found out (the file is damaged) are None; `bit_depth` is per channel.
+    Facts that could not be found out (the file is damaged) are None; `bit_depth` is per channel. Only films
+    have `frames` and `duration_seconds`.
     """
 
     archive: str
@@ -99,6 +106,8 @@ class ItemRecord:
     height: int | None = None
     channels: int | None = None
     bit_depth: int | None = None
+    frames: int | None = None
+    duration_seconds: float | None = None
     sha256: str | None = None
 
 
@@ -118,16 +127,22 @@ class KnownItem:
     size_bytes: int
     mtime_ns: int
     sha256: str | None
+    frames: int | None = None
+    duration_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchRecord:
-    """One candidate reference of an item: `rank` from 1, `score` in 0..1, `chosen` for the one used."""
+    """One candidate reference of an item, or of one of its shots (`shot` from 1; 0: the whole item).
+
+    `rank` is from 1, `score` in 0..1, `chosen` the one used.
+    """
 
     reference_id: int
     rank: int
     score: float
     chosen: bool = False
+    shot: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +156,14 @@ class StageTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemOutcome:
-    """What became of one item in a run: one `colorization` row with its `match` and `stage_timing` rows.
+    """What became of one item in a run: one `colorization` row, and those of `match`, `stage_timing`, `shot`, `copy`.
 
     A `done` outcome needs output_path and output_sha256, a `failed` one stage, error_type and message.
     `request_key` is one digest over source sha256, reference choice, weights and parameters: equal key,
     equal output. `output_path` is relative to the run's output_root. `weights_sha256`, `index_version`,
-    `device` and `precision` are the run's where they are None; `created_at` (the end) is now if None.
+    `device` and `precision` are the run's where they are None; `created_at` (the end) is now if None. Of a
+    film, `frames` are those colorized, and the reference is the one that most of them have; `copies` are its
+    outputs in further formats.
 
     Raises:
         ValueError: a field that the state needs is missing.
@@ -168,6 +185,7 @@ class ItemOutcome:
     width: int | None = None
     height: int | None = None
     bit_depth: int | None = None
+    frames: int | None = None
     weights_sha256: str | None = None
     index_version: str | None = None
     device: str | None = None
@@ -182,6 +200,8 @@ class ItemOutcome:
     message: str | None = None
     matches: tuple[MatchRecord, ...] = ()
     timings: tuple[StageTiming, ...] = ()
+    shots: tuple[ShotRecord, ...] = ()
+    copies: tuple[CopyRecord, ...] = ()
 
     def __post_init__(self) -> None:
         needed = {"done": ("output_path", "output_sha256"), "failed": ("stage", "error_type", "message")}
@@ -193,7 +213,10 @@ class ItemOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentColorization:
-    """The colorization of an item that counts in one output folder: the newest that is not superseded."""
+    """The colorization of an item that counts in one output folder: the newest that is not superseded.
+
+    Nothing is missing if the main output and all `copies` (by path) are there.
+    """
 
     id: int
     run_id: int
@@ -208,11 +231,15 @@ class CurrentColorization:
     error_type: str | None
     message: str | None
     created_at: datetime
+    copies: tuple[CopyRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One candidate reference of a recorded colorization, with where the picture lies (`library`/`path`)."""
+    """One candidate reference of a recorded colorization, with where the picture lies (`library`/`path`).
+
+    `shot` is the number of the shot it is for, 0 for the whole item.
+    """
 
     reference_id: int
     library: str
@@ -221,11 +248,15 @@ class Candidate:
     rank: int
     score: float
     chosen: bool
+    shot: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunColorization:
-    """One colorization of a run with its item and its candidates: what a report shows."""
+    """One colorization of a run with its item and its candidates: what a report shows.
+
+    `candidates` are by shot and rank, `shots` by number, `copies` by path.
+    """
 
     id: int
     run_id: int
@@ -264,12 +295,18 @@ class RunColorization:
     error_type: str | None
     message: str | None
     superseded_at: datetime | None
+    frames: int | None = None
     candidates: tuple[Candidate, ...] = ()
+    shots: tuple[RecordedShot, ...] = ()
+    copies: tuple[CopyRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRecord:
-    """One output that should lie in its folder unaltered, with its source: what `verify` hashes again."""
+    """One output that should lie in its folder unaltered, with its source: what `verify` hashes again.
+
+    A colorization's copies are outputs of their own. `shot_references` are those of all shots, each once.
+    """
 
     colorization_id: int
     run_id: int
@@ -284,6 +321,7 @@ class OutputRecord:
     reference_library: str | None
     reference_path: str | None
     reference_sha256: str | None
+    shot_references: tuple[ReferenceFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ COMMANDS = [
     "audit",
     "audit runs",
     "audit items",
+    "audit shots",
     "audit failures",
     "audit references",
     "audit runtimes",

@@ -1,13 +1,14 @@
-"""An interrupted verify ends with the files in hand."""
+"""Verify: an interrupted one ends with the files in hand; of films it looks at the references of all shots."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows import fixity_check
 from flows.progress import SilentProgress
-from storage.database.records import OutputRecord
+from storage.database.records import OutputRecord, ReferenceFile
 from storage.fixity import sha256_file
 
 
@@ -53,3 +54,34 @@ def test_ctrl_c_does_not_wait_for_all_files(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         fixity_check.check_outputs(records, Impatient())
     assert len(looked_at) < 50
+
+
+def test_references_of_all_shots_are_looked_at(tmp_path: Path) -> None:
+    for name in ("film.mkv", "film.mp4", "forest.jpg", "sea.jpg", "given.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    digests = {path.name: sha256_file(path) for path in tmp_path.iterdir()}
+    film = replace(
+        output_record(tmp_path / "film.mkv", 1),
+        output_sha256=digests["film.mkv"],
+        reference_library=str(tmp_path),
+        reference_path="forest.jpg",
+        reference_sha256=digests["forest.jpg"],
+        shot_references=(
+            ReferenceFile(str(tmp_path), "forest.jpg", digests["forest.jpg"]),
+            ReferenceFile(str(tmp_path), "sea.jpg", digests["sea.jpg"]),
+            ReferenceFile(None, str(tmp_path / "given.png"), digests["given.png"]),
+            ReferenceFile(None, "nobody knows where.png", digests["given.png"]),
+        ),
+    )
+    copy = replace(film, output_path="film.mp4", output_sha256=digests["film.mp4"])
+    assert fixity_check.check_outputs([film, copy], SilentProgress()) == ([], 5)
+
+    (tmp_path / "sea.jpg").write_bytes(b"another sea")
+    (tmp_path / "given.png").unlink()
+    (tmp_path / "film.mp4").write_bytes(b"cut")
+    findings, _ = fixity_check.check_outputs([film, copy], SilentProgress())
+    assert [(found.what, found.finding, Path(found.path).name) for found in findings] == [
+        ("output", "changed", "film.mp4"),
+        ("reference", "missing", "given.png"),
+        ("reference", "changed", "sea.jpg"),
+    ]

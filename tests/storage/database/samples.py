@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from storage.database import Database, items, references, runs
-from storage.database.records import ItemOutcome, ItemRecord, ReferenceRecord, RunRecord
+from storage.database.records import CopyRecord, ItemOutcome, ItemRecord, ReferenceRecord, RunRecord, ShotRecord
 
 ARCHIVE = "/archive/Glasplatten – Zürich"
 OUTPUT = "/output/farbig"
@@ -112,3 +112,36 @@ def failed(item_id: int, **changes: Any) -> ItemOutcome:
         "created_at": at(6),
     }
     return ItemOutcome(**(values | changes))
+
+
+def shot(number: int, first_frame: int, last_frame: int, **changes: Any) -> ShotRecord:
+    values: dict[str, Any] = {
+        "number": number,
+        "first_frame": first_frame,
+        "last_frame": last_frame,
+        "frames": last_frame - first_frame + 1,
+        "cut_score": 0.875 if number > 1 else None,
+        "reference_score": 0.5,
+        "reference_rank": 1,
+        "confidence": 0.75,
+        "flicker": 0.25,
+        "fps": 8.0,
+        "seconds": 10.0,
+        "seconds_read": 1.0,
+        "seconds_network": 6.0,
+        "seconds_motion": 2.0,
+        "seconds_chroma": 3.0,
+        "seconds_write": 4.0,
+        "shown_frame": (first_frame + last_frame) // 2,
+    }
+    return ShotRecord(**(values | changes))
+
+
+def further_copy(path: str, **changes: Any) -> CopyRecord:
+    values: dict[str, Any] = {
+        "output_path": path,
+        "output_sha256": digest("c"),
+        "output_bytes": 250_000,
+        "output_format": "h264",
+    }
+    return CopyRecord(**(values | changes))

@@ -22,6 +22,9 @@ PROMISED_VIEWS = {
     "audit_item": "run_id, path, kind, page, state, reference_path, reference_score, reference_rank,"
     " confidence, output_path, source_sha256, output_sha256, reference_sha256, weights_sha256, index_version,"
     " device, seconds, review, created_at",
+    "audit_shot": "run_id, path, shot, first_frame, last_frame, frames, cut_score, reference_path, reference_sha256,"
+    " reference_score, reference_rank, reference_choice, confidence, flicker, fps, seconds, seconds_read,"
+    " seconds_network, seconds_motion, seconds_chroma, seconds_write, output_path",
     "audit_failure": "run_id, path, stage, error_type, message, at",
     "audit_reference": "reference_id, path, sha256, times_used, mean_score, mean_confidence",
     "audit_runtime": "run_id, stage, items, seconds_total, seconds_median, seconds_p95",
@@ -32,7 +35,7 @@ def test_an_empty_database_gets_tables_and_views(empty_url: str) -> None:
     with open_database(empty_url) as db, db.read() as session:
         inspector = sa.inspect(session.connection())
         assert set(inspector.get_table_names()) == {
-            *("item", "reference", "run", "match", "colorization", "stage_timing", "review"),
+            *("item", "reference", "run", "match", "colorization", "shot", "copy", "stage_timing", "review"),
             "alembic_version",
         }
         assert set(inspector.get_view_names()) == set(PROMISED_VIEWS)
@@ -71,7 +74,7 @@ def test_the_known_revisions_are_those_in_the_script_directory() -> None:
     assert tuple(reversed([script.revision for script in scripts.walk_revisions()])) == REVISIONS
 
 
-def test_the_migration_can_be_taken_back_whole(db: Database) -> None:
+def test_the_migrations_can_be_taken_back_whole(db: Database) -> None:
     from alembic import command
 
     config = Config()
@@ -105,9 +108,9 @@ def test_opening_a_database_that_is_up_to_date_does_not_load_alembic(url: str) -
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from storage.database.migrations.views_0001 import VIEWS
+    from storage.database.migrations.views_0002 import VIEWS
 
-    monkeypatch.setitem(VIEWS, "audit_runtime", "SELECT nothing from from from run")
+    monkeypatch.setitem(VIEWS, "audit_shot", "SELECT nothing from from from run")
     with pytest.raises(DatabaseError):
         open_database(empty_url)
     monkeypatch.undo()

@@ -1,0 +1,160 @@
+"""What hangs on colorizations: candidates, timings, a film's shots, outputs in further formats."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from storage.database import statements
+from storage.database.models import Colorization, Copy, Match, Reference, Shot, StageTiming
+from storage.database.records import (
+    Candidate,
+    CopyRecord,
+    ItemOutcome,
+    MatchRecord,
+    RecordedShot,
+    ReferenceFile,
+    ShotRecord,
+)
+from storage.database.records import StageTiming as StageTimingRecord
+
+T = TypeVar("T")
+
+_MATCH = tuple(MatchRecord.__dataclass_fields__)
+_TIMING = tuple(StageTimingRecord.__dataclass_fields__)
+_SHOT = tuple(ShotRecord.__dataclass_fields__)
+_COPY = tuple(CopyRecord.__dataclass_fields__)
+_COPY_COLUMNS = tuple(getattr(Copy, name) for name in _COPY)
+
+
+def insert(session: Session, run_id: int, outcomes: Sequence[ItemOutcome], ids: dict[int, int]) -> None:
+    """Insert what hangs on these outcomes, whose colorizations are `ids` by item."""
+    matches: list[dict[str, Any]] = []
+    timings: list[dict[str, Any]] = []
+    shots: list[dict[str, Any]] = []
+    copies: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        run = {"run_id": run_id}
+        colorization = {"colorization_id": ids[outcome.item_id]}
+        matches += [run | {"item_id": outcome.item_id} | _values(match, _MATCH) for match in outcome.matches]
+        timings += [run | colorization | _values(timing, _TIMING) for timing in outcome.timings]
+        shots += [run | colorization | _values(shot, _SHOT) for shot in outcome.shots]
+        copies += [colorization | _values(copy, _COPY) for copy in outcome.copies]
+    statements.insert(session, Match, matches)
+    statements.insert(session, StageTiming, timings)
+    statements.insert(session, Shot, shots)
+    statements.insert(session, Copy, copies)
+
+
+def delete(session: Session, run_id: int, item_ids: Collection[int], colorization_ids: Collection[int]) -> None:
+    """Delete what hangs on these colorizations of a run and their items."""
+    session.execute(sa.delete(Match).where(Match.run_id == run_id, Match.item_id.in_(item_ids)))
+    for table in (StageTiming, Shot, Copy):
+        session.execute(sa.delete(table).where(table.colorization_id.in_(colorization_ids)))
+
+
+def candidates_of_run(session: Session, run_id: int) -> dict[int, tuple[Candidate, ...]]:
+    """By item id: the candidates by shot and rank; an item without any has none in it."""
+    query = (
+        sa.select(
+            Match.item_id,
+            Match.reference_id,
+            Reference.library,
+            Reference.path,
+            Reference.sha256,
+            Match.shot,
+            Match.rank,
+            Match.score,
+            Match.chosen,
+        )
+        .join(Reference, Reference.id == Match.reference_id)
+        .where(Match.run_id == run_id)
+        .order_by(Match.item_id, Match.shot, Match.rank)
+    )
+    return _grouped(session, query, Candidate, "item_id")
+
+
+def shots_of_run(session: Session, run_id: int) -> dict[int, tuple[RecordedShot, ...]]:
+    """By colorization id: the shots by number; a picture has none in it."""
+    query = (
+        sa.select(
+            Shot.colorization_id,
+            *(getattr(Shot, name) for name in _SHOT),
+            Reference.library.label("reference_library"),
+        )
+        .outerjoin(Reference, Reference.id == Shot.reference_id)
+        .where(Shot.run_id == run_id)
+        .order_by(Shot.colorization_id, Shot.number)
+    )
+    return _grouped(session, query, RecordedShot, "colorization_id")
+
+
+def copies_of_run(session: Session, run_id: int) -> dict[int, tuple[CopyRecord, ...]]:
+    """By colorization id: the further outputs by path."""
+    return _copies(session, Colorization.run_id == run_id)
+
+
+def copies_of_current(session: Session, output_root: str) -> dict[int, tuple[CopyRecord, ...]]:
+    """By colorization id: the further outputs, by path, of what counts in an output folder."""
+    return _copies(session, Colorization.output_root == output_root, Colorization.superseded_at.is_(None))
+
+
+def copies_that_should_be_there(session: Session, run_id: int | None) -> dict[int, tuple[CopyRecord, ...]]:
+    """By colorization id: the further outputs, by path, of what is done (in one run) and not superseded."""
+    return _copies(session, *_should_be_there(run_id))
+
+
+def shot_references_that_should_be_there(session: Session, run_id: int | None) -> dict[int, tuple[ReferenceFile, ...]]:
+    """By colorization id: the references, each once, of all shots of what is done (in one run) and not superseded."""
+    query = (
+        sa.select(
+            Shot.colorization_id,
+            Reference.library,
+            Shot.reference_path.label("path"),
+            Shot.reference_sha256.label("sha256"),
+        )
+        .distinct()
+        .join(Colorization, Colorization.id == Shot.colorization_id)
+        .outerjoin(Reference, Reference.id == Shot.reference_id)
+        .where(*_should_be_there(run_id), Shot.reference_path.is_not(None), Shot.reference_sha256.is_not(None))
+        .order_by(Shot.colorization_id, Shot.reference_path)
+    )
+    return _grouped(session, query, ReferenceFile, "colorization_id")
+
+
+def is_copy(output_root: str, output_path: str) -> sa.Exists:
+    """Whether this path was ever recorded for a further output in this output folder, superseded or not."""
+    return (
+        sa.exists()
+        .where(Copy.output_path == output_path)
+        .where(Colorization.id == Copy.colorization_id, Colorization.output_root == output_root)
+    )
+
+
+def _should_be_there(run_id: int | None) -> list[sa.ColumnElement[bool]]:
+    conditions = [Colorization.state == "done", Colorization.superseded_at.is_(None)]
+    return conditions if run_id is None else [*conditions, Colorization.run_id == run_id]
+
+
+def _copies(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[int, tuple[CopyRecord, ...]]:
+    query = (
+        sa.select(Copy.colorization_id, *_COPY_COLUMNS)
+        .join(Colorization, Colorization.id == Copy.colorization_id)
+        .where(*conditions)
+        .order_by(Copy.colorization_id, Copy.output_path)
+    )
+    return _grouped(session, query, CopyRecord, "colorization_id")
+
+
+def _grouped(session: Session, query: sa.Select[Any], record: Callable[..., T], key: str) -> dict[int, tuple[T, ...]]:
+    found: defaultdict[int, list[T]] = defaultdict(list)
+    for row in session.execute(query).mappings():
+        values: dict[str, Any] = dict(row)
+        found[values.pop(key)].append(record(**values))
+    return {id_: tuple(records) for id_, records in found.items()}
+
+
+def _values(record: object, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
