@@ -1,8 +1,7 @@
 """The Colorizer: pictures in, pictures out. Keeps the target's own luminance, size and bit depth."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,12 +16,16 @@ from torch.nn import functional as F
 
 from sscn import colour
 from sscn.allocator import keep_freed_memory
+from sscn.chroma_planes import ChromaGrid, ChromaPlanes
 from sscn.errors import SscnError
+from sscn.film import FilmColorizer
 from sscn.guided_filter import apply_model, guided_model
+from sscn.inference import exact, reducing_factor, resized, working_size
 from sscn.local_detail import Attention, Keys
 from sscn.network import NETWORK_VERSION, PredictedChroma
 from sscn.pictures import Picture, as_picture
 from sscn.pretrained import EncodedReference, Network, load_network
+from sscn.video import SampleCoding
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class Colorizer:
         """
         picture = as_picture(image, "reference")
         lab = self._at_working_size(colour.linear_to_lab(self._reduced(picture))[None], picture)
-        with _exact():
+        with exact():
             return self._network.encode_reference(lab.to(self._device))
 
     @torch.inference_mode()
@@ -139,18 +142,17 @@ class Colorizer:
         Raises:
             SscnError: not a picture, or a reference that another preset encoded.
         """
-        if not isinstance(reference, self._network.reference_type):
-            raise SscnError("the reference was encoded by another preset; encode it with this colorizer")
+        self._check(reference)
         started = time.perf_counter()
         picture = as_picture(target)
         y = colour.relative_luminance(self._reduced(picture))
         luminance = self._at_working_size(colour.lightness(y)[None], picture)
-        with _exact():
+        with exact():
             answer = self._network(luminance.to(self._device), reference)
         predicted = PredictedChroma(answer.ab.cpu(), answer.confidence.cpu())
         networked = time.perf_counter()
         rgb = self._finish(picture, luminance, predicted)
-        confidence = _resize(predicted.confidence, (picture.shape[0], picture.shape[1]))[0, 0].numpy()
+        confidence = resized(predicted.confidence, (picture.shape[0], picture.shape[1]))[0, 0].numpy()
         seconds = {"network": networked - started, "chroma": time.perf_counter() - networked}
         return ColorizationResult(rgb, confidence, MappingProxyType(seconds))
 
@@ -160,17 +162,44 @@ class Colorizer:
         """Colorize several targets after one reference; each result equals that of ``colorize`` bit for bit."""
         return [self.colorize(target, reference) for target in targets]
 
+    def film(
+        self,
+        reference: EncodedReference,
+        coding: SampleCoding,
+        *,
+        across: int = 2,
+        down: int = 2,
+        siting: str = "left",
+        steady: bool = True,
+    ) -> FilmColorizer:
+        """What colorizes the frames of one shot of a film, one after the other.
+
+        Args:
+            reference: from ``encode_reference``.
+            coding: of the film's planes, luma and chroma alike.
+            across: luma samples for each chroma sample in a row: 1, 2 or 4.
+            down: likewise in a column.
+            siting: of the chroma samples: ``left``, ``center`` or ``topleft``.
+            steady: carry colour over from frame to frame; else each one is colorized for itself.
+
+        Raises:
+            SscnError: a reference that another preset encoded, or chroma that is not handled.
+        """
+        self._check(reference)
+        planes = ChromaPlanes(coding, ChromaGrid(across, down, siting), self._device)
+        return FilmColorizer(self._network, reference, planes, device=self._device, size=self._size, steady=steady)
+
+    def _check(self, reference: EncodedReference) -> None:
+        if not isinstance(reference, self._network.reference_type):
+            raise SscnError("the reference was encoded by another preset; encode it with this colorizer")
+
     def _reduced(self, picture: Picture) -> Tensor:
         """Linear light (1 or 3, h, w) of the picture, a huge one first brought near twice the working size."""
-        return colour.reduced_linear(picture, max(1, max(picture.shape[:2]) // (2 * self._size)))
+        return colour.reduced_linear(picture, reducing_factor(*picture.shape[:2], self._size))
 
     def _at_working_size(self, maps: Tensor, picture: Picture) -> Tensor:
         """(1, C, h, w) -> the picture's shape with a long side of at most ``size``, no side under the stride."""
-        height, width = picture.shape[:2]
-        scale = min(1.0, self._size / max(height, width))
-        least = self._network.minimum_size
-        small = (max(least, round(height * scale)), max(least, round(width * scale)))
-        return _resize(maps, small)
+        return resized(maps, working_size(*picture.shape[:2], self._size, self._network.minimum_size))
 
     def _finish(self, picture: Picture, luminance: Tensor, predicted: PredictedChroma) -> Picture:
         """Bring chroma to full size along the edges of the full-size luminance and join it with that luminance.
@@ -209,20 +238,6 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SscnError(f"the device {name} is not there ({torch.cuda.device_count()} CUDA devices found); choose cpu")
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
-
-
-@contextmanager
-def _exact() -> Iterator[None]:
-    """Full float32 and the same algorithm every time, on CUDA too (cuDNN would take TF32 by default)."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        yield
-
-
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(1, C, h, w) -> (1, C, *size), bilinear, averaged where it gets smaller."""
-    if maps.shape[-2:] == size:
-        return maps
-    return F.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _enlarge_rows(maps: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tensor:

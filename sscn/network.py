@@ -9,6 +9,7 @@ zero: an untrained network already is a working colorizer.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,12 +39,12 @@ class DefaultReference:
 
 
 class PredictedChroma(NamedTuple):
-    """What the network says about one target, at the size it worked at."""
+    """What the network says about N targets, at the size it worked at or half of it."""
 
     ab: Tensor
-    """a*, b*, (1, 2, H, W)."""
+    """a*, b*, (N, 2, H, W)."""
     confidence: Tensor
-    """0..1, (1, 1, H, W)."""
+    """0..1, (N, 1, H, W)."""
 
 
 class SSCN(nn.Module):
@@ -88,28 +89,39 @@ class SSCN(nn.Module):
         )
 
     def forward(self, luminance: Tensor, reference: DefaultReference) -> PredictedChroma:
-        """Chroma for a target.
+        """Chroma for targets.
 
         Args:
-            luminance: L* (1, 1, H, W), 0..100, at the working size.
-            reference: from ``encode_reference``, on the same device.
+            luminance: L* (N, 1, H, W), 0..100, at the working size.
+            reference: from ``encode_reference``, on the same device; one for all targets.
         """
+        return self._predict(luminance, reference, (luminance.shape[-2], luminance.shape[-1]))
+
+    def at_half_size(self, luminance: Tensor, reference: DefaultReference) -> PredictedChroma:
+        """As ``forward``, but with chroma and confidence as fine as they are known: (N, ., H / 2, W / 2), rounded up."""
+        return self._predict(luminance, reference, half_size(luminance))
+
+    def _predict(self, luminance: Tensor, reference: DefaultReference, size: tuple[int, int]) -> PredictedChroma:
+        """The answer, at ``size``. Features and fusion take all targets at once; each is matched for itself."""
         features = self.extract(luminance)
         light = resize(luminance, features.fine.shape[-2:])
         match, aligned = self.transfer(features, luminance, reference)
-        semantic = self.global_style.match(features.coarse, reference.coarse)
+        found = [self.global_style.match(one, reference.coarse) for one in features.coarse.split(1)]
+        semantic = GlobalMatch(*map(torch.cat, zip(*found, strict=True)))
         style = self.global_style(semantic, features, light, reference.coarse.style)
         unit = reference.coarse.style.unit
         fused = self.fuse(features, luminance, match, aligned, semantic, style, unit)
-        full = [resize(maps, luminance.shape[-2:]) for maps in (fused.ab, fused.confidence)]
-        return PredictedChroma(ab=full[0], confidence=full[1].clamp(0, 1))
+        ab, confidence = [resize(maps, size) for maps in (fused.ab, fused.confidence)]
+        return PredictedChroma(ab=ab, confidence=confidence.clamp(0, 1))
 
     def transfer(
         self, features: MatchingFeatures, luminance: Tensor, reference: DefaultReference
     ) -> tuple[LocalMatch, AlignedReference]:
-        """Fine matching and warp of one target: the match, and the reference put where it says."""
-        match = self.local_detail(features.fine, reference.fine)
-        return match, align(match, reference.fine.picture, resize(luminance, half_size(luminance)))
+        """Fine matching and warp of N targets: the match, and the reference put where it says."""
+        found = [self.local_detail(one, reference.fine) for one in features.fine.split(1)]
+        match = LocalMatch(*map(torch.cat, zip(*found, strict=True)))
+        picture = reference.fine.picture.expand(len(luminance), -1, -1, -1)
+        return match, align(match, picture, resize(luminance, half_size(luminance)))
 
     def fuse(
         self,

@@ -1,4 +1,4 @@
-"""Video: the luma plane of a frame as the network sees it, and chroma as the planes that go with that very luma.
+"""Video: what the numbers of a film's planes mean.
 
 ITU-T H.273 (matrix coefficients, ranges). The luma samples are never changed: colour is what is added to them, Y'CbCr
 being linear in R'G'B'. Grey film is taken for display-referred and encoded like sRGB.
@@ -49,50 +49,25 @@ class SampleCoding:
         if self.matrix not in RED_AND_BLUE:
             raise SscnError(f"the colour matrix {self.matrix} is not handled; choose among {', '.join(RED_AND_BLUE)}")
 
+    def signal(self, luma: Tensor) -> Tensor:
+        """Y' of luma samples (or means of some), float32: 0 black to 1 white; what lies beyond them is cut off."""
+        unit, greatest = 1 << (self.bit_depth - 8), (1 << self.bit_depth) - 1
+        black, white = (0, greatest) if self.full_range else (16 * unit, 235 * unit)
+        return ((luma.float() - black) / (white - black)).clamp_(0, 1)
 
-def grey_signal(luma: Samples, coding: SampleCoding) -> Tensor:
-    """Y' of a luma plane (H, W), 0 black to 1 white, (1, H, W); what lies beyond them is cut off."""
-    numbers = torch.from_numpy(luma.astype(np.float32))[None]
-    if coding.full_range:
-        black, white = 0, 2**coding.bit_depth - 1
-    else:
-        unit = 1 << (coding.bit_depth - 8)
-        black, white = 16 * unit, 235 * unit
-    signal: Tensor = (numbers - black) / (white - black)
-    return signal.clamp(0, 1)
+    def samples(self, difference: Tensor) -> Tensor:
+        """A colour difference of -0.5..0.5 as whole numbers about the middle of their range, rounded; int32."""
+        unit, greatest = 1 << (self.bit_depth - 8), (1 << self.bit_depth) - 1
+        reach = greatest if self.full_range else 224 * unit
+        return (difference * reach + (128 * unit + 0.5)).floor_().clamp_(0, greatest).to(torch.int32)
 
+    def light_table(self) -> NDArray[np.float32]:
+        """Linear light 0..1 of every number that 8 bits (256,) or more (65536,) can hold."""
+        numbers = torch.arange(256 if self.bit_depth == 8 else 65536)
+        table: NDArray[np.float32] = colour.decoded(self.signal(numbers)).numpy()
+        return table
 
-def signal_lightness(signal: Tensor) -> Tensor:
-    """L* 0..100 of grey light encoded as ``signal``, (1, H, W)."""
-    return colour.lightness(colour.decoded(signal))
-
-
-def chroma_planes(signal: Tensor, ab: Tensor, coding: SampleCoding) -> tuple[Samples, Samples]:
-    """Chroma as planes of samples.
-
-    Chroma that the film's own luma leaves no room for in R'G'B' is reduced, so that no player has to clip it.
-
-    Args:
-        signal: from ``grey_signal``, (1, H, W).
-        ab: a* and b*, (2, H, W).
-        coding: of the planes; the luma's own.
-
-    Returns:
-        Cb and Cr at full size, each (H, W), uint8, or uint16 beyond 8 bits.
-    """
-    encoded = colour.encoded(colour.colour_with_luminance(colour.decoded(signal), ab))
-    red, blue = RED_AND_BLUE[coding.matrix]
-    weights = torch.tensor([red, 1 - red - blue, blue]).view(3, 1, 1)
-    added = encoded - (encoded * weights).sum(dim=0, keepdim=True)
-    room = torch.where(added > 0, 1 - signal, signal)
-    added = added * (room / added.abs().clamp_min(1e-9)).amin(dim=0, keepdim=True).clamp(0, 1)
-    return _samples(added[2] / (2 * (1 - blue)), coding), _samples(added[0] / (2 * (1 - red)), coding)
-
-
-def _samples(difference: Tensor, coding: SampleCoding) -> Samples:
-    """A colour difference of -0.5..0.5 as samples about the middle of their range."""
-    unit, greatest = 1 << (coding.bit_depth - 8), (1 << coding.bit_depth) - 1
-    reach = greatest if coding.full_range else 224 * unit
-    numbers = (difference.double() * reach + 128 * unit + 0.5).floor().clamp(0, greatest)
-    whole: NDArray[np.float64] = numbers.numpy()
-    return whole.astype(np.uint8) if coding.bit_depth == 8 else whole.astype(np.uint16)
+    def lightness_table(self) -> NDArray[np.float32]:
+        """L* 0..100, likewise."""
+        table: NDArray[np.float32] = colour.lightness(torch.from_numpy(self.light_table())).numpy()
+        return table

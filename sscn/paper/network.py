@@ -143,6 +143,13 @@ class PaperSSCN(nn.Module):
             confidence=_confidence(found, coarse.detach() * AB_SCALE),
         )
 
+    def at_half_size(self, luminance: Tensor, reference: PaperReference) -> PaperPrediction:
+        """As ``forward``, chroma and confidence averaged to half the size, rounded up."""
+        answer = self(luminance, reference)
+        size = (-(-luminance.shape[-2] // 2), -(-luminance.shape[-1] // 2))
+        ab, confidence = (F.adaptive_avg_pool2d(maps, size) for maps in (answer.ab, answer.confidence))
+        return answer._replace(ab=ab, confidence=confidence)
+
     def _key_positions(self, class_maps: Tensor, grid: tuple[int, int], seed: int) -> Tensor | None:
         """(N, K), or None for all positions of the grid."""
         if self.attention == "dense":

@@ -1,0 +1,232 @@
+"""Chroma as the planes that go with a film's own luma: each sample where the format's siting puts it.
+
+All of it happens at the size of the chroma planes. A sample gets its colour at the mean luma of its neighbourhood, and
+no more of it than the darkest and the lightest luma of its cell have room for in R'G'B', so that no player has to clip.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sscn import colour
+from sscn.errors import SscnError
+from sscn.guided_filter import apply_model, guided_model
+from sscn.video import RED_AND_BLUE, SampleCoding
+
+Siting = Literal["left", "center", "topleft"]
+_FACTORS = (1, 2, 4)
+_TABLE_BITS = 16
+_EDGE_RADIUS, _EDGE_EPSILON = 1, 1e-3
+"""Guided filter on the chroma's grid: window radius in its pixels, variance of L* / 100 that counts as plain ground."""
+_ROOT, _TANGENT = 6 / 29, 3 * (6 / 29) ** 2
+_KNEE = 0.0031308
+
+
+@dataclass(frozen=True)
+class ChromaGrid:
+    """Where chroma samples lie among those of luma."""
+
+    across: int
+    """Luma samples for each chroma sample in a row: 1, 2 or 4."""
+    down: int
+    """Likewise in a column."""
+    siting: str = "left"
+    """Of formats that are smaller both ways: "left" (MPEG-2, H.264: on the even columns, between two rows), "center"
+    (JPEG, MPEG-1) or "topleft". Those smaller across alone (4:2:2, 4:1:1) lie on the columns whatever it says."""
+
+    def __post_init__(self) -> None:
+        """Raises SscnError for what is not known."""
+        if self.across not in _FACTORS or self.down not in _FACTORS:
+            raise SscnError(f"chroma reduced {self.across} times across and {self.down} times down is not handled")
+        if self.siting not in get_args(Siting):
+            raise SscnError(f"the chroma siting {self.siting} is not handled; choose {', '.join(get_args(Siting))}")
+
+    @property
+    def on_columns(self) -> bool:
+        """On luma columns, not between them."""
+        return self.down == 1 or self.siting != "center"
+
+    @property
+    def on_rows(self) -> bool:
+        """On luma rows, not between them."""
+        return self.siting == "topleft"
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a chroma plane, rounded up."""
+        return -(-height // self.down), -(-width // self.across)
+
+
+class CellLuma(NamedTuple):
+    """Luma as chroma samples see it, int32 (N, H / down, W / across)."""
+
+    total: Tensor
+    """Weighted sum around the sample, by weights that add up to ``weight``."""
+    weight: int
+    least: Tensor
+    """Of the samples of the cell."""
+    greatest: Tensor
+
+
+def cell_luma(luma: Tensor, grid: ChromaGrid) -> CellLuma:
+    """What the chroma samples have around them in luma, int32 (N, H, W).
+
+    A sample on a column is surrounded by a triangle, one between columns or rows by those next to it; beyond the
+    edges the outermost samples are repeated.
+    """
+    rows, row_weight = _sums(luma, 1, grid.down, grid.on_rows)
+    total, column_weight = _sums(rows, 2, grid.across, grid.on_columns)
+    least = greatest = luma
+    for dim, factor in ((1, grid.down), (2, grid.across)):
+        least = _joined(least, dim, factor, torch.minimum)
+        greatest = _joined(greatest, dim, factor, torch.maximum)
+    return CellLuma(total, row_weight * column_weight, least, greatest)
+
+
+def _sums(luma: Tensor, dim: int, factor: int, on_sample: bool) -> tuple[Tensor, int]:
+    """Weighted sums of neighbours along ``dim``, and what the weights add up to: a power of two."""
+    if factor == 1:
+        return luma, 1
+    if on_sample:
+        weights = {offset: factor - abs(offset) for offset in range(1 - factor, factor)}
+    else:
+        weights = dict.fromkeys(range(factor), 1)
+    total = _every(luma, dim, 0, factor) * weights[0]
+    for offset in weights.keys() - {0}:
+        total.add_(_every(luma, dim, offset, factor), alpha=weights[offset])
+    return total, sum(weights.values())
+
+
+def _joined(luma: Tensor, dim: int, factor: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Neighbours of the same cell along ``dim`` joined."""
+    parts = [_every(luma, dim, offset, factor) for offset in range(factor)] if factor > 1 else [luma]
+    return reduce(join, parts)
+
+
+def _every(maps: Tensor, dim: int, offset: int, step: int) -> Tensor:
+    """Entries ``offset``, ``offset + step`` ... along ``dim``, one for each begun step; beyond the edges those there."""
+    length = maps.shape[dim]
+    count = -(-length // step)
+    chosen = [slice(None)] * maps.ndim
+    chosen[dim] = slice(offset % step, None, step)
+    found = maps[tuple(chosen)]
+    if offset >= 0 and found.shape[dim] == count:
+        return found
+    before = [maps.narrow(dim, 0, 1)] if offset < 0 else []
+    return torch.cat([*before, found, maps.narrow(dim, length - 1, 1)], dim).narrow(dim, 0, count)
+
+
+def _sampled(maps: Tensor, luma_size: tuple[int, int], grid: ChromaGrid) -> Tensor:
+    """Maps (N, C, h, w) of the whole picture at the places of the chroma samples, bilinear."""
+    for dim, length, factor, on_sample in (
+        (3, luma_size[1], grid.across, grid.on_columns),
+        (2, luma_size[0], grid.down, grid.on_rows),
+    ):
+        last = maps.shape[dim] - 1
+        centre = 0.5 if on_sample else factor / 2
+        places = torch.arange(-(-length // factor), dtype=torch.float64) * factor + centre
+        places = (places * (maps.shape[dim] / length) - 0.5).clamp_(0, last)
+        before = places.long().clamp_(max=max(last - 1, 0))
+        fraction = (places - before).float().to(maps.device)
+        before = before.to(maps.device)
+        shape = (-1,) if dim == 3 else (-1, 1)
+        behind = maps.index_select(dim, (before + 1).clamp_(max=last))
+        maps = maps.index_select(dim, before).lerp_(behind, fraction.view(shape))
+    return maps
+
+
+class ChromaPlanes:
+    """Makes the chroma planes of films of one coding and grid."""
+
+    def __init__(self, coding: SampleCoding, grid: ChromaGrid, device: torch.device) -> None:
+        self.coding = coding
+        self.grid = grid
+        _, rows = _sums(torch.zeros(1, 4, 4, dtype=torch.int32), 1, grid.down, grid.on_rows)
+        _, columns = _sums(torch.zeros(1, 4, 4, dtype=torch.int32), 2, grid.across, grid.on_columns)
+        weight = rows * columns
+        self._shift = max(0, coding.bit_depth + weight.bit_length() - 1 - _TABLE_BITS)
+        means = torch.arange(1 << _TABLE_BITS, dtype=torch.float64) * (2**self._shift / weight)
+        self._table = colour.lab_function(colour.decoded(coding.signal(means))).to(device)
+
+    def of(self, luma: Tensor, luminance: Tensor, ab: Tensor) -> Tensor:
+        """Chroma samples.
+
+        Args:
+            luma: the film's own samples, int32 (N, H, W).
+            luminance: L* at the size of ``ab``, (N, 1, h, w).
+            ab: a* and b*, (N, 2, h, w).
+
+        Returns:
+            Cb and Cr, int32 (N, 2, H / down, W / across), sizes rounded up.
+        """
+        cells = cell_luma(luma, self.grid)
+        numbers = (cells.total >> self._shift).clamp_(max=(1 << _TABLE_BITS) - 1)
+        fy = self._table.index_select(0, numbers.flatten()).view_as(numbers)
+        model = guided_model(luminance / 100, ab, _EDGE_RADIUS, _EDGE_EPSILON)
+        size = (luma.shape[-2], luma.shape[-1])
+        fitted = apply_model(_sampled(model, size, self.grid), (fy * 1.16 - 0.16)[:, None])
+        return self.coding.samples(
+            colour_differences(
+                fy, fitted, self.coding.signal(cells.least), self.coding.signal(cells.greatest), self.coding.matrix
+            )
+        )
+
+
+def colour_differences(fy: Tensor, ab: Tensor, darkest: Tensor, lightest: Tensor, matrix: str) -> Tensor:
+    """Lab as colour differences of Y'CbCr, inside R'G'B' for luma from ``darkest`` to ``lightest``.
+
+    What is outside sRGB is first moved towards the grey of equal Y in linear light, as for stills, then, with the luma
+    at hand, towards that luma's grey.
+
+    Args:
+        fy: CIE f(Y), (N, h, w).
+        ab: a* and b*, (N, 2, h, w).
+        darkest: Y' 0..1, (N, h, w).
+        lightest: likewise.
+        matrix: one of ``RED_AND_BLUE``.
+
+    Returns:
+        Cb and Cr, -0.5..0.5, (N, 2, h, w).
+    """
+    inverse = np.linalg.inv(np.array(colour.RGB_TO_XYZ))
+    y = _cubed(fy)
+    x = (_cubed(fy + ab[:, 0] / 500) - y) * colour.WHITE_D65[0]
+    z = (_cubed(fy - ab[:, 1] / 200) - y) * colour.WHITE_D65[2]
+    red = x * inverse[0, 0] + z * inverse[0, 2]
+    blue = x * inverse[2, 0] + z * inverse[2, 2]
+    weights = colour.RGB_TO_XYZ[1]
+    green = (red * weights[0] + blue * weights[2]) / -weights[1]
+    keep = _room(red, green, blue, y, y)
+    red, green, blue = (_encoded(part.mul_(keep).add_(y)) for part in (red, green, blue))
+    of_red, of_blue = RED_AND_BLUE[matrix]
+    luma = green * (1 - of_red - of_blue) + red * of_red + blue * of_blue
+    red, green, blue = (part.sub_(luma) for part in (red, green, blue))
+    keep = _room(red, green, blue, darkest, lightest)
+    return torch.stack([blue.mul_(keep).div_(2 * (1 - of_blue)), red.mul_(keep).div_(2 * (1 - of_red))], 1)
+
+
+def _room(red: Tensor, green: Tensor, blue: Tensor, least: Tensor, greatest: Tensor) -> Tensor:
+    """What part of these distances from grey leaves greys from ``least`` to ``greatest`` between 0 and 1."""
+    up = torch.maximum(torch.maximum(red, green), blue).clamp_min_(1e-9)
+    down = torch.minimum(torch.minimum(red, green), blue).neg_().clamp_min_(1e-9)
+    return torch.minimum((1 - greatest).div_(up), least / down).clamp_(0, 1)
+
+
+# Without "where", which takes ten times as long as arithmetic on the CPU: beyond the knee the one term is constant,
+# before it the other.
+
+
+def _cubed(f: Tensor) -> Tensor:
+    """``colour.inverse_lab_function``."""
+    high = f.clamp_min(_ROOT)
+    return (high * high).mul_(high).add_((f - _ROOT).clamp_max_(0), alpha=_TANGENT)
+
+
+def _encoded(linear: Tensor) -> Tensor:
+    """``colour.encoded``."""
+    high = linear.clamp_min(_KNEE).pow_(1 / 2.4).mul_(1.055).sub_(0.055)
+    return high.add_((linear - _KNEE).clamp_max_(0), alpha=12.92)
