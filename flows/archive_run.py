@@ -16,12 +16,12 @@ from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine
 from flows.errors import UsageError
-from flows.ingest import Ingest, ingest_archive
-from flows.output_lock import locked
 from flows.film.choosing import ShotReferences
 from flows.film.given import GivenReferences
 from flows.film.job import FilmTools
 from flows.film.steps import Step, film_steps
+from flows.ingest import Ingest, ingest_archive
+from flows.output_lock import locked
 from flows.planning import Plan, cut_into_batches, make_plan
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references

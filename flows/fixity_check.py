@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.progress import Progress
 from storage.database.records import OutputRecord, ReferenceFile
-from storage.fixity import sha256_file
+from storage.film import UnreadableFilm, film_sha256
 from storage.paths import path_to_text, text_to_path
 
 THREADS = 4  # hashing lets go of the interpreter; more threads only help on fast storage
@@ -84,7 +84,9 @@ def _references(record: OutputRecord) -> Iterator[_Expected]:
 def _check(expected: _Expected) -> Finding | None:
     found = None
     try:
-        found = sha256_file(expected.path)
+        found = film_sha256(expected.path)  # a film may be a folder of frames
+        finding = "changed"
+    except UnreadableFilm:  # frames were removed or added
         finding = "changed"
     except (FileNotFoundError, NotADirectoryError):
         finding = "missing"

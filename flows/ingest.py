@@ -14,7 +14,7 @@ from flows.failures import end_if_surroundings
 from storage.database import Database, items
 from storage.database.records import ItemRecord, Kind, KnownItem
 from storage.errors import StorageError
-from storage.film import find_sequence, frames_of_films, probe, sequence_sha256
+from storage.film import film_sha256, frames_of_films, probe
 from storage.fixity import sha256_file
 from storage.images import identify
 from storage.paths import path_to_text
@@ -208,6 +208,8 @@ def _examine(
             height=earlier.height,
             channels=earlier.channels,
             bit_depth=earlier.bit_depth,
+            frames=earlier.frames,
+            duration_seconds=earlier.duration_seconds,
             sha256=earlier.sha256,
         )
         return IngestedItem(record, earlier.id, skip=skip or _pages_of_known(found, record))
@@ -233,8 +235,7 @@ def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool
     problem = None
     try:
         if hashing:
-            digest = sequence_sha256(find_sequence(file)) if record.format == "sequence" else sha256_file(file)
-            record = replace(record, sha256=digest)
+            record = replace(record, sha256=film_sha256(file) if record.kind == "film" else sha256_file(file))
         if record.kind == "film":
             record = _film(record, file)
         elif skip is None:
@@ -269,6 +270,8 @@ def _film(record: ItemRecord, path: Path) -> ItemRecord:
         height=facts.height,
         channels=1 if facts.subsampling == "gray" else 3,
         bit_depth=facts.bit_depth,
+        frames=facts.declared_frames,
+        duration_seconds=float(facts.duration) if facts.duration is not None else None,
     )
 
 

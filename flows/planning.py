@@ -169,7 +169,9 @@ def _standing(item: IngestedItem, earlier: CurrentColorization) -> StandingFailu
 
 
 def _all_there(earlier: CurrentColorization, output_is_there: Callable[[str, int | None], bool]) -> bool:
-    return earlier.output_path is not None and output_is_there(earlier.output_path, earlier.output_bytes)
+    files = [(earlier.output_path, earlier.output_bytes)]
+    files += [(copy.output_path, copy.output_bytes) for copy in earlier.copies]
+    return all(path is not None and output_is_there(path, size) for path, size in files)
 
 
 def _pending(item: IngestedItem, key: str, output_formats: tuple[str, ...]) -> PendingItem:

@@ -18,7 +18,19 @@ if TYPE_CHECKING:  # see flows.engine
 SOFTWARE = "archive-colorizer"
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 AI_SYSTEM = "SSCN exemplar-based colorization"
-_LIBRARIES = ("torch", "numpy", "faiss-cpu", "pillow", "tifffile", "imagecodecs", "prefect", "sqlalchemy")
+_LIBRARIES = (
+    "torch",
+    "numpy",
+    "faiss-cpu",
+    "av",
+    "imageio-ffmpeg",
+    "opencv-python-headless",
+    "pillow",
+    "tifffile",
+    "imagecodecs",
+    "prefect",
+    "sqlalchemy",
+)
 
 
 def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow_run_id: str | None) -> RunRecord:
@@ -37,6 +49,9 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             **engine.colorizer.parameters,
             "candidates": settings.candidates,
             "format": settings.format,
+            "film_format": settings.film_format,
+            "shot_threshold": settings.shot_threshold,
+            "steady": settings.steady,
             "batch_size": settings.batch_size,
         },
         library_versions=library_versions(),

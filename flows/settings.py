@@ -48,7 +48,7 @@ class RunSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
-    archive: Folder = Field(description="folder of scanned photographs; never written to")
+    archive: Folder = Field(description="folder of scanned photographs and films; never written to")
     references: Folder = Field(description="folder of colour photographs, or a reference library")
     output: Folder = Field(description="folder for the colorized copies, made when it is not there")
     database: str | None = Field(None, description="database URL; default sqlite:///OUTPUT/provenance.db")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sscn import colour
-from sscn.chroma_planes import ChromaGrid, ChromaPlanes
+from sscn.chroma_planes import ChromaPlanes
 from sscn.errors import SscnError
 from sscn.inference import exact, reducing_factor, resized, working_size
 from sscn.matching import half_size, resize
@@ -20,8 +20,10 @@ from sscn.motion import motion
 from sscn.network import PredictedChroma
 from sscn.pretrained import EncodedReference, Network
 from sscn.steadying import Held, begun, steadied
-from sscn.video import SampleCoding, Samples
+from sscn.video import Samples
 
+FILM_VERSION = 1
+"""Raised with every change that changes the colours of films, beside ``NETWORK_VERSION``."""
 STILL = 2.0
 """L*: what changes less than that from frame to frame holds still."""
 _AT_ONCE = 16

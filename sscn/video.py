@@ -16,7 +16,7 @@ from torch import Tensor
 from sscn import colour
 from sscn.errors import SscnError
 
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
+Samples = NDArray[np.uint8 | np.uint16]
 
 RED_AND_BLUE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {

@@ -16,6 +16,14 @@ class OutputFormat(StrEnum):
     PNG = "png"
 
 
+class Sequences(StrEnum):
+    """When a folder of numbered pictures is a film."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Attention(StrEnum):
     """How the network looks up colours in the reference."""
 
@@ -25,7 +33,7 @@ class Attention(StrEnum):
 
 # what a run is asked to do; each is read from the environment by flows.settings when it is not given
 Archive = Annotated[
-    Path | None, typer.Argument(metavar="ARCHIVE", help="Folder of scanned photographs. Never written to.")
+    Path | None, typer.Argument(metavar="ARCHIVE", help="Folder of scanned photographs and films. Never written to.")
 ]
 References = Annotated[
     Path | None,
@@ -54,7 +62,37 @@ Candidates = Annotated[
     int | None,
     typer.Option("--candidates", metavar="K", help="Reference candidates kept for each item (default 5)."),
 ]
-Format = Annotated[OutputFormat | None, typer.Option("--format", help="File format of the copies (default tiff).")]
+Format = Annotated[
+    OutputFormat | None, typer.Option("--format", help="File format of the photographs' copies (default tiff).")
+]
+FilmFormat = Annotated[
+    str | None,
+    typer.Option("--film-format", metavar="FORMAT", help="ffv1, h264, prores, or several: ffv1,h264 (default ffv1)."),
+]
+Reference = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference",
+        metavar="PATH",
+        help="Reference for films: a picture for all shots, a CSV of frame,reference, or a folder of coloured frames.",
+    ),
+]
+ShotThreshold = Annotated[
+    float | None,
+    typer.Option("--shot-threshold", metavar="PERCENT", help="How much must change for a cut (default 8)."),
+]
+Steady = Annotated[
+    bool | None,
+    typer.Option("--steady/--frame-by-frame", help="Carry a film's colours from frame to frame (default --steady)."),
+]
+SequencesOption = Annotated[
+    Sequences | None,
+    typer.Option("--sequences", help="Whether folders of numbered TIFF or DPX pictures are films (default auto)."),
+]
+SequenceRate = Annotated[
+    str | None,
+    typer.Option("--sequence-rate", metavar="FPS", help="Frames a second of such a film (default 24)."),
+]
 MaxPixels = Annotated[
     int | None,
     typer.Option("--max-pixels", metavar="N", help="Refuse masters that claim more pixels (default 200000000)."),

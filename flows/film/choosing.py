@@ -97,10 +97,11 @@ class ShotReferences:
 
 def _picture_of(analysis: FilmAnalysis, number: int) -> NDArray[np.uint8]:
     """A frame as a grey picture, (H, W)."""
-    from sscn.video import grey_signal
+    import torch
 
     luma = next(read_luma(analysis.path, analysis.facts, number, number, analysis.frames))
-    grey: NDArray[np.uint8] = (grey_signal(luma, analysis.coding)[0] * 255 + 0.5).byte().numpy()
+    signal = analysis.coding.signal(torch.from_numpy(luma.astype(np.int32)))
+    grey: NDArray[np.uint8] = (signal * 255 + 0.5).byte().numpy()
     return grey
 
 

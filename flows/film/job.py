@@ -1,6 +1,5 @@
 """One film of a run, from its analysis to its outcome."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,8 +23,7 @@ from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import film_labels
 from flows.stopwatch import Stopwatch, peak_memory_bytes
 from storage.database.records import ItemOutcome
-from storage.film import FilmNotWritten, FormatName, OutputFormat, choose_format, find_sequence, join, sequence_sha256
-from storage.fixity import sha256_file
+from storage.film import FilmNotWritten, FormatName, OutputFormat, choose_format, film_sha256, join
 from storage.paths import path_to_text, text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
@@ -90,7 +88,7 @@ class FilmJob:
         self._stage = "read"
         self._tools.progress.say(f"looking at every frame of {self.item.path}")
         with self._watch.stage("analyse"):
-            if _digest(self._path) != self.item.sha256:
+            if film_sha256(self._path) != self.item.sha256:
                 raise ItemFailure(
                     "changed", f"{self.item.path} changed while the run was under way; run again to colorize it"
                 )
@@ -286,10 +284,6 @@ class FilmJob:
             peak_memory_bytes=peak_memory_bytes(),
             message=outcome.message or "; ".join(self._notes) or None,
         )
-
-
-def _digest(path: Path) -> str:
-    return sequence_sha256(find_sequence(path)) if path.is_dir() else sha256_file(path)
 
 
 def _groups(lengths: Sequence[int]) -> list[range]:

@@ -183,7 +183,9 @@ class SegmentMaker:
                 writing += time.perf_counter() - began
             began = time.perf_counter()
         figures = frame.figures
-        files = {one.name: writer.segment.sha256 for one, writer in zip(self._formats, writers, strict=True)}
+        files: dict[str, str] = {
+            one.name: writer.segment.sha256 for one, writer in zip(self._formats, writers, strict=True)
+        }
         state_sha256 = folder.write_state(part, frame.state)
         record = PartRecord(
             key=folder.key(part, reference_sha256),

@@ -23,7 +23,7 @@ from storage.film import OutputFormat
 from storage.fixity import atomic_write, sha256_file
 
 WORK_FOLDER = ".archive-colorizer/film"
-State = Mapping[str, NDArray[np.generic]]
+State = Mapping[str, NDArray[np.float32]]
 
 
 class PartRecord(BaseModel):

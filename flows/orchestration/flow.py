@@ -1,4 +1,7 @@
-"""The archive run as a Prefect flow: one task for each batch of photographs or group of shots, small records only, the work in `flows.archive_run`."""
+"""The archive run as a Prefect flow: one task for each batch of photographs or group of shots, small records only.
+
+The work is in `flows.archive_run`.
+"""
 
 import logging
 import os

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flows.report.thumbnails import ThumbnailFolder
-from storage.database.records import RunColorization, StoredRun
+from storage.database.records import RecordedShot, RunColorization, StoredRun
 from storage.fixity import atomic_write
 from storage.paths import text_to_path
 
@@ -16,13 +16,21 @@ PAGE_ITEMS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class _Card:
-    """One colorized item with the addresses of its pictures, relative to the page."""
+class _Pictures:
+    """The addresses of three pictures that belong together, relative to the page."""
 
-    row: RunColorization
     grey: str | None
     colour: str | None
     reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """One colorized item with its pictures; a film has those of each of its shots instead."""
+
+    row: RunColorization
+    pictures: _Pictures
+    shots: list[tuple[RecordedShot, _Pictures]]
     link: str
 
 
@@ -88,14 +96,21 @@ def _facts(run: StoredRun) -> list[tuple[str, Any]]:
 
 
 def _card(row: RunColorization, thumbnails: ThumbnailFolder) -> _Card:
-    reference = thumbnails.reference(row.reference_id) if row.reference_id is not None else None
     depth = Path("../..")  # from gallery/run-N back to the output folder
     return _Card(
         row=row,
-        grey=_address(thumbnails.grey(row.item_id)),
-        colour=_address(thumbnails.colour(row.item_id)),
-        reference=_address(reference) if reference is not None else None,
+        pictures=_pictures(row.item_id, 0, row.reference_id, thumbnails),
+        shots=[(shot, _pictures(row.item_id, shot.number, shot.reference_id, thumbnails)) for shot in row.shots],
         link=quote(os.fsencode(depth / text_to_path(row.output_path or ""))),
+    )
+
+
+def _pictures(item_id: int, shot: int, reference_id: int | None, thumbnails: ThumbnailFolder) -> _Pictures:
+    reference = thumbnails.reference(reference_id) if reference_id is not None else None
+    return _Pictures(
+        grey=_address(thumbnails.grey(item_id, shot)),
+        colour=_address(thumbnails.colour(item_id, shot)),
+        reference=_address(reference) if reference is not None else None,
     )
 
 

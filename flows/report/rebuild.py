@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.errors import UsageError
+from flows.report.film_thumbnails import write_shot_thumbnails
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from storage.database import Database, colorizations, runs
-from storage.database.records import RunColorization
+from storage.database.records import RecordedShot, RunColorization
 from storage.errors import StorageError
 from storage.images import read_master
 from storage.paths import text_to_path
@@ -35,13 +36,13 @@ def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolde
     for row in rows:
         if row.state != "done" or row.output_path is None:
             continue
-        wanted = [
-            (thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path)),
-            (thumbnails.colour(row.item_id), text_to_path(row.output_root) / text_to_path(row.output_path)),
-        ]
-        if row.reference_id is not None and row.reference_library and row.reference_path:
-            reference = text_to_path(row.reference_library) / text_to_path(row.reference_path)
-            wanted.append((thumbnails.reference(row.reference_id), reference))
+        output = text_to_path(row.output_root) / text_to_path(row.output_path)
+        wanted = (
+            [] if row.shots else [(thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path))]
+        )
+        wanted += [] if row.shots else [(thumbnails.colour(row.item_id), output)]
+        wanted += _references(row, thumbnails)
+        missing += _shots(row, output, thumbnails)
         for thumbnail, file in wanted:
             if thumbnail.exists():
                 continue
@@ -50,3 +51,27 @@ def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolde
             except (StorageError, OSError) as error:
                 missing.append(f"{file}: {error}")
     return missing
+
+
+def _references(row: RunColorization, thumbnails: ThumbnailFolder) -> list[tuple[Path, Path]]:
+    used: list[RunColorization | RecordedShot] = [row, *row.shots]
+    return [
+        (thumbnails.reference(one.reference_id), text_to_path(one.reference_library) / text_to_path(one.reference_path))
+        for one in used
+        if one.reference_id is not None and one.reference_library and one.reference_path
+    ]
+
+
+def _shots(row: RunColorization, output: Path, thumbnails: ThumbnailFolder) -> list[str]:
+    shown = {
+        shot.shown_frame: shot.number
+        for shot in row.shots
+        if shot.shown_frame is not None and not thumbnails.colour(row.item_id, shot.number).exists()
+    }
+    if not shown:
+        return []
+    try:
+        write_shot_thumbnails(output, shown, thumbnails, row.item_id)
+    except (StorageError, OSError) as error:
+        return [f"{output}: {error}"]
+    return []

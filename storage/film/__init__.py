@@ -1,5 +1,6 @@
 """Film: masters are looked at and read here frame by frame, derivatives written in segments and joined."""
 
+from storage.film.digest import film_sha256
 from storage.film.errors import FilmNotWritten, UnreadableFilm
 from storage.film.facts import probe
 from storage.film.fields import detect_fields, refuse_interlaced
@@ -9,7 +10,7 @@ from storage.film.joining import JoinedFilm, join
 from storage.film.labels import says_of_itself
 from storage.film.pictures import read_pictures
 from storage.film.reading import read_luma
-from storage.film.recognition import FEWEST_FRAMES, frames_of_films, sequence_sha256
+from storage.film.recognition import FEWEST_FRAMES, frames_of_films
 from storage.film.records import FilmFacts, Frame, Frames, Plane, SequencePattern, StreamFacts
 from storage.film.sequence import find_sequence
 from storage.film.shots import Shot, find_shots
@@ -36,17 +37,17 @@ __all__ = [
     "choose_format",
     "chroma_size",
     "detect_fields",
+    "film_sha256",
     "find_sequence",
     "find_shots",
-    "frames_of_films",
     "frame_times",
+    "frames_of_films",
     "join",
     "probe",
     "read_luma",
     "read_pictures",
     "refuse_interlaced",
     "says_of_itself",
-    "sequence_sha256",
     "subsample",
     "subsampling_factors",
 ]

@@ -33,7 +33,7 @@ def read_pictures(path: Path, numbers: Sequence[int], long_side: int) -> Iterato
                 raise decoder.broken_off(number + 1)
             green, blue, red = np.frombuffer(data, np.uint8).reshape(3, height, width)
             colour = np.dstack([red, green, blue])
-            luma = (colour.astype(np.float32) @ np.float32([0.2126, 0.7152, 0.0722]) + 0.5).astype(np.uint8)
+            luma = (colour @ np.array([0.2126, 0.7152, 0.0722], np.float32) + 0.5).astype(np.uint8)
             decoder.decoded += 1
             yield number, colour, luma
 

@@ -1,6 +1,5 @@
 """Which folders are films: numbered frames, told from numbered photographs and pages by how they follow each other."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, pairwise
@@ -12,11 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from storage.errors import StorageError
-from storage.film.records import SequencePattern
 from storage.film.sequence import number_of
-from storage.fixity import sha256_file
 from storage.images import read_master
-from storage.paths import path_to_text
 
 FEWEST_FRAMES = 12
 """Fewer numbered TIFF pictures are taken for photographs."""
@@ -49,18 +45,6 @@ def frames_of_films(files: Iterable[Path], is_film: Callable[[Path], bool]) -> d
     return films
 
 
-def sequence_sha256(pattern: SequencePattern) -> str:
-    """One digest for all frames of a sequence: that of the list which ``sha256sum`` prints for them in their order.
-
-    Each line is the frame's SHA-256, two blanks and its name. Raises ``OSError`` if a frame cannot be read.
-    """
-    listing = hashlib.sha256()
-    for number in range(pattern.first, pattern.first + pattern.count):
-        frame = pattern.path(number)
-        listing.update(f"{sha256_file(frame)}  {path_to_text(frame.name)}\n".encode())
-    return listing.hexdigest()
-
-
 def _follow_each_other(frames: Sequence[Path]) -> bool:
     starts = np.linspace(0, len(frames) - 2, _PLACES).astype(int).tolist()
     pairs = [(_thumbnail(frames[start]), _thumbnail(frames[start + 1])) for start in dict.fromkeys(starts)]
@@ -88,7 +72,8 @@ def _thumbnail(file: Path) -> npt.NDArray[np.float32] | None:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
     deviation = float(small.std())
-    return (small - small.mean()) / deviation if deviation > 0 else small - small.mean()
+    normal: npt.NDArray[np.float32] = (small - small.mean()) / (deviation or 1.0)
+    return normal
 
 
 def _difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
