@@ -24,6 +24,9 @@ class Progress(Protocol):
     def advance(self, count: int = 1, *, failed: bool = False) -> None:
         """So many more are through."""
 
+    def pass_over(self, count: int) -> None:
+        """So many more were there already; they do not count for the rate."""
+
 
 class SilentProgress:
     """Says nothing; for callers that have no terminal, such as a scheduled run."""
@@ -37,13 +40,16 @@ class SilentProgress:
     def advance(self, count: int = 1, *, failed: bool = False) -> None:
         """See `Progress`."""
 
+    def pass_over(self, count: int) -> None:
+        """See `Progress`."""
+
 
 class LineProgress:
     """Plain lines for logs and pipes, with counts, rate and the time left."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._total = self._through = self._failed = 0
+        self._total = self._through = self._passed = self._failed = 0
         self._unit = ""
         self._start = self._last = time.monotonic()
 
@@ -53,7 +59,7 @@ class LineProgress:
 
     def begin(self, total: int, unit: str) -> None:
         """See `Progress`."""
-        self._total, self._through, self._failed, self._unit = total, 0, 0, unit
+        self._total, self._through, self._passed, self._failed, self._unit = total, 0, 0, 0, unit
         self._start = self._last = time.monotonic()
 
     def advance(self, count: int = 1, *, failed: bool = False) -> None:
@@ -63,10 +69,15 @@ class LineProgress:
         now = time.monotonic()
         if now - self._last >= LINE_SECONDS or self._through == self._total:
             self._last = now
-            rate = self._through / max(now - self._start, 1e-9)
+            rate = (self._through - self._passed) / max(now - self._start, 1e-9)
             left = (self._total - self._through) / rate
             bad = f", {self._failed} failed" if self._failed else ""
             self.say(f"{self._through}/{self._total} {self._unit}{bad}, {rate:.2f}/s, {_clock(left)} left")
+
+    def pass_over(self, count: int) -> None:
+        """See `Progress`."""
+        self._through += count
+        self._passed += count
 
 
 class BarProgress:
@@ -95,7 +106,7 @@ class BarProgress:
             console=Console(file=stream),
         )
         self._task: TaskID | None = None
-        self._through = self._failed = 0
+        self._worked = self._failed = 0
         self._start = time.monotonic()
 
     def open(self) -> None:
@@ -114,7 +125,7 @@ class BarProgress:
         """See `Progress`."""
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._through = self._failed = 0
+        self._worked = self._failed = 0
         self._start = time.monotonic()
         self._task = self._bar.add_task(unit, total=total, rate="", bad="")
 
@@ -122,11 +133,16 @@ class BarProgress:
         """See `Progress`."""
         if self._task is None:
             return
-        self._through += count
+        self._worked += count
         self._failed += failed
-        rate = self._through / max(time.monotonic() - self._start, 1e-9)
+        rate = self._worked / max(time.monotonic() - self._start, 1e-9)
         bad = f"{self._failed} failed" if self._failed else ""
         self._bar.update(self._task, advance=count, rate=f"{rate:.2f}/s", bad=bad)
+
+    def pass_over(self, count: int) -> None:
+        """See `Progress`."""
+        if self._task is not None:
+            self._bar.update(self._task, advance=count)
 
 
 @contextmanager

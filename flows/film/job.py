@@ -172,7 +172,7 @@ class FilmJob:
         stretches = [stretch for number in shots for stretch in self._stretches(number)]
         done = sum(len(self.analysis.shots[number - 1]) for number in shots)
         missing = sum(len(part) for stretch in stretches for part in stretch.parts)
-        self._tools.progress.advance(done - missing)
+        self._tools.progress.pass_over(done - missing)
         if not stretches:
             return
         self._stage = "network"
