@@ -1,4 +1,4 @@
-"""One photograph with one reference: no database, no Prefect, the same network and the same care for the master."""
+"""One master with one reference: no database, no Prefect, the same network and the same care for the master."""
 
 from dataclasses import dataclass
 from os.path import lexists
@@ -17,7 +17,7 @@ _FORMATS: dict[str, Literal["tiff", "png"]] = {".tif": "tiff", ".tiff": "tiff", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSettings:
-    """What `colorize_pair` is asked to do; `format` None: told by the output's suffix."""
+    """What is to be colorized after what; `format` None: told by the output's suffix. The last two are for films."""
 
     target: Path
     reference: Path
@@ -26,26 +26,28 @@ class PairSettings:
     attention: Literal["sparse", "dense"] = "sparse"
     device: str = "auto"
     format: Literal["tiff", "png"] | None = None
+    shot_threshold: float = 8.0
+    steady: bool = True
 
 
 class PairFailed(FlowError):  # noqa: N818 - it is the outcome of the one item
-    """The one photograph, or its reference, cannot be used."""
+    """The one master, or its reference, cannot be used."""
 
     exit_code = ExitCode.ITEMS_FAILED
 
 
 def colorize_pair(settings: PairSettings) -> WrittenDerivative:
-    """Colorize the target and write the copy.
+    """Colorize the target, a photograph, and write the copy.
 
     Raises:
         UsageError: a file is missing, or the output would take the place of a master or another file.
         PairFailed: target or reference cannot be read.
     """
-    _refuse_to_harm(settings)
+    refuse_to_harm(settings)
     form = settings.format or _FORMATS.get(settings.output.suffix.lower())
     if form is None:
         raise UsageError(f"the output {settings.output} needs a name that ends in .tif or .png, or --format")
-    target, reference = _read(settings.target), _read(settings.reference)
+    target, reference = read_picture(settings.target), read_picture(settings.reference)
     from sscn import Colorizer
 
     colorizer = Colorizer.from_pretrained(
@@ -59,9 +61,14 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
     return write_derivative(settings.output, result.rgb, target, provenance, format=form)
 
 
-def _refuse_to_harm(settings: PairSettings) -> None:
-    for name, path in (("photograph", settings.target), ("reference", settings.reference)):
-        if not path.is_file():
+def refuse_to_harm(settings: PairSettings) -> None:
+    """Masters and files that are not ours stay as they are.
+
+    Raises:
+        UsageError: the output would take the place of one, or target or reference do not exist.
+    """
+    for name, path in (("master", settings.target), ("reference", settings.reference)):
+        if not path.is_file() and not (name == "master" and path.is_dir()):
             raise UsageError(f"the {name} {path} does not exist; check the path")
         if settings.output.exists() and settings.output.samefile(path):
             raise UsageError(f"the output {settings.output} is the {name} itself; masters are never overwritten")
@@ -74,7 +81,8 @@ def _refuse_to_harm(settings: PairSettings) -> None:
         )
 
 
-def _read(path: Path) -> Master:
+def read_picture(path: Path) -> Master:
+    """A picture; `PairFailed` if it cannot be read."""
     try:
         return read_master(path)
     except StorageError as error:

@@ -1,12 +1,13 @@
 """`archive-colorizer benchmark`: what a run costs, and how well colour is brought back."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.cli import options
-from flows.cli.options import Attention
+from flows.cli.options import Attention, FilmFormat
 from flows.listing import ListingFormat
 
 app = typer.Typer(help="Measure speed, memory and colour on this machine.", invoke_without_command=True)
@@ -103,6 +104,26 @@ def first_frame(
     print_rows(_film_rows(size, device, attention), FILM_COLUMNS, format or context.obj)
 
 
+@app.command("film")
+def film(
+    context: typer.Context,
+    clip: Annotated[
+        Path | None, typer.Option("--clip", metavar="FILM", help="A film (default: the demo archive's).")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", metavar="IMAGE", help="Its reference (default: the demo's).")
+    ] = None,
+    film_format: Annotated[FilmFormat, typer.Option("--film-format", help="Format of the copy.")] = FilmFormat.FFV1,
+    size: Size = 512,
+    device: Device = "auto",
+    format: Format = None,
+) -> None:
+    """A film from its master to the joined copy against the network alone on the same frames, in one run."""
+    from flows.listing import print_rows
+
+    print_rows(_film_speed_rows(clip, reference, film_format, size, device), COLUMNS, format or context.obj)
+
+
 @app.command("attention")
 def attention(
     context: typer.Context,
@@ -155,6 +176,34 @@ def _archive_rows(items: int, side: int, size: int, device: str, attention: Atte
         for stage, seconds in figures.stage_medians.items()
     ]
     return rows
+
+
+def _film_speed_rows(
+    clip: Path | None, reference: Path | None, film_format: FilmFormat, size: int, device: str
+) -> list[dict[str, object]]:
+    from importlib.resources import as_file, files
+
+    from flows.benchmark.film import measure_film
+    from flows.engine import loading_networks, resolve_device
+
+    with as_file(files("flows") / "demo") as demo, loading_networks():
+        figures = measure_film(
+            clip or demo / "archive" / "film" / "big buck bunny.mp4",
+            reference or demo / "references" / "big-buck-bunny-first-frame.jpg",
+            size=size,
+            device=resolve_device(device),
+            film_format=film_format.value,
+        )
+    rows: list[tuple[str, float, str]] = [
+        ("frames", figures.frames, f"of {figures.width} x {figures.height} px"),
+        ("network alone", figures.network_fps, "frames/s"),
+        ("decode to joined copy", figures.work_fps, "frames/s"),
+        ("the same with analysis", figures.whole_fps, "frames/s"),
+        ("of the network alone", figures.ratio, "1"),
+        *((f"stage {name}", seconds, "s a frame") for name, seconds in figures.stages.items()),
+        ("peak memory", figures.peak_bytes / 1e9, "GB"),
+    ]
+    return [{"figure": figure, "value": value, "unit": unit} for figure, value, unit in rows]
 
 
 def _film_rows(size: int, device: str, attention: Attention) -> list[dict[str, object]]:

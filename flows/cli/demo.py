@@ -21,7 +21,7 @@ def demo(
     size: options.Size = None,
     device: options.Device = None,
     format: options.Format = None,
-    film_format: options.FilmFormat = None,
+    film_format: options.FilmFormats = None,
     prefect: options.Prefect = None,
 ) -> int:
     """Colorize the bundled demo archive, and show the result table and where the gallery lies."""

@@ -16,6 +16,14 @@ class OutputFormat(StrEnum):
     PNG = "png"
 
 
+class FilmFormat(StrEnum):
+    """Formats of colorized films."""
+
+    FFV1 = "ffv1"
+    H264 = "h264"
+    PRORES = "prores"
+
+
 class Sequences(StrEnum):
     """When a folder of numbered pictures is a film."""
 
@@ -65,7 +73,7 @@ Candidates = Annotated[
 Format = Annotated[
     OutputFormat | None, typer.Option("--format", help="File format of the photographs' copies (default tiff).")
 ]
-FilmFormat = Annotated[
+FilmFormats = Annotated[
     str | None,
     typer.Option("--film-format", metavar="FORMAT", help="ffv1, h264, prores, or several: ffv1,h264 (default ffv1)."),
 ]

@@ -27,7 +27,7 @@ def serve(
     attention: options.AttentionOption = None,
     candidates: options.Candidates = None,
     format: options.Format = None,
-    film_format: options.FilmFormat = None,
+    film_format: options.FilmFormats = None,
     reference: options.Reference = None,
     shot_threshold: options.ShotThreshold = None,
     steady: options.Steady = None,

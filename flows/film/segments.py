@@ -1,7 +1,8 @@
 """A film's segments: decoded ahead in one thread, colorized in this one, encoded and checked in two others."""
 
+import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -87,7 +88,14 @@ class SegmentMaker:
         self._on_frames = on_frames
         facts = analysis.facts
         self._depth = max(2, min(32, WAITING_BYTES // (2 * facts.width * facts.height * facts.sample_type.itemsize)))
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._counting = threading.Lock()
         self._batch = _ON_GPU if colorizer.device.startswith("cuda") else 1
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds of each stage so far; they run beside each other."""
+        return self._seconds
 
     def make(self, stretches: Sequence[Stretch]) -> None:
         """Make the segments of all stretches.
@@ -199,6 +207,9 @@ class SegmentMaker:
             wall_seconds=frame.wall_seconds,
         )
         folder.write_record(part, record)
+        with self._counting:
+            for stage, seconds in record.seconds.items():
+                self._seconds[stage] += seconds
 
 
 def _difference(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:

@@ -27,11 +27,11 @@ def test_colorize(tmp_path: Path, archive: Path, references: Path, command: Comm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"output": "archive/cup.png"}, "is the photograph itself; masters are never overwritten"),
+        ({"output": "archive/cup.png"}, "is the master itself; masters are never overwritten"),
         ({"output": "archive/../archive/cup.png"}, "masters are never overwritten"),
         ({"output": "copy.jpg"}, r"needs a name that ends in .tif or .png"),
         ({"output": "archive"}, "is a folder; name a file"),
-        ({"target": "gone.jpg"}, "the photograph .* does not exist"),
+        ({"target": "gone.jpg"}, "the master .* does not exist"),
         ({"reference": "gone.jpg"}, "the reference .* does not exist"),
     ],
 )
