@@ -21,6 +21,8 @@ def workplace(tmp_path_factory) -> Path:
     (folder / "colour-photographs").mkdir()
     shutil.copy(next(DEMO.rglob("abandoned dust bowl home.jpg")), folder / "scans" / "home.jpg")
     shutil.copy(DEMO / "references" / "mountain-pasture-aitzgorri.jpg", folder / "colour-photographs" / "pasture.jpg")
+    (folder / "films").mkdir()
+    shutil.copy(next(DEMO.rglob("big buck bunny.mp4")), folder / "films" / "bunny.mp4")
     shutil.copy(DEMO / "references" / "beach-sky-and-cables.jpg", folder / "colour-photographs" / "beach.jpg")
     return folder
 
@@ -40,7 +42,7 @@ def test_the_commands_work_as_they_are_written(workplace: Path):
     if shutil.which("archive-colorizer", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("the package is not installed here, so there is no command archive-colorizer")
     commands = [block for block in _blocks("sh") if block.startswith("archive-colorizer")]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for block in commands:
         done = subprocess.run(
             ["bash", "-e", "-c", block],
@@ -52,6 +54,8 @@ def test_the_commands_work_as_they_are_written(workplace: Path):
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
     for output in ("colorized/home.jpg.tif", "colorized-from-library/home.jpg.tif", "home-in-colour.tif", "items.csv"):
+        assert (workplace / output).stat().st_size > 0
+    for output in ("colorized-films/bunny.mp4.mkv", "colorized-films/bunny.mp4", "bunny-in-colour.mp4"):
         assert (workplace / output).stat().st_size > 0
 
 

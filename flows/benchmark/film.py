@@ -112,7 +112,8 @@ def _whole(clip: Path, colorizer: "Colorizer", encoded: "EncodedReference", film
         started = time.perf_counter()
         analysis = _analysed(clip)
         analysed = time.perf_counter()
-        copy = (choose_format(film_format, analysis.facts), Path(folder, "copy"), {})
+        labels: dict[str, str] = {}
+        copy = (choose_format(film_format, analysis.facts), Path(folder, "copy"), labels)
         _, seconds = make_film(analysis, colorizer, encoded, copy, steady=True, on_frames=lambda count: None)
         ended = time.perf_counter()
     return _Pass(analysed - started, ended - analysed, {"analyse": analysed - started} | seconds)
