@@ -99,7 +99,7 @@ class ArchiveRun:
             self._plan = make_plan(
                 found.items,
                 current,
-                requests_of(self.settings, self._engine.colorizer),
+                requests_of(self.settings, self._engine.colorizer, self._given),
                 retry_failed=self.settings.retry_failed,
                 output_is_there=partial(output_is_there, self.settings.output),
             )
@@ -326,7 +326,7 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
         plan = make_plan(
             found.items,
             current,
-            requests_of(settings, Engine.load(settings).colorizer),
+            requests_of(settings, Engine.load(settings).colorizer, GivenReferences.read(settings.reference)),
             retry_failed=settings.retry_failed,
             output_is_there=partial(output_is_there, settings.output),
         )

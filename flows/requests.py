@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from flows.film.given import GivenReferences
 from flows.planning import Request
 from flows.settings import RunSettings
 from storage.database.records import Kind
@@ -13,11 +14,11 @@ if TYPE_CHECKING:  # see flows.engine
     from sscn import Colorizer
 
 
-def requests_of(settings: RunSettings, colorizer: "Colorizer") -> Mapping[Kind, Request]:
+def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenReferences) -> Mapping[Kind, Request]:
     """One request for photographs, one for films.
 
     The references count by their folder, not by what is in it: one more picture there must not make a whole
-    archive pending. References given for films count with their names and sizes.
+    archive pending. References given for films count with their pictures.
     """
     from retrieval.embedding import embedding_version
     from sscn.film import FILM_VERSION
@@ -32,7 +33,7 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer") -> Mapping[Kind, 
         output_formats=(settings.format,),
     )
     films = Request(
-        reference_choice=f"{choice}:{_given(settings)}",
+        reference_choice=f"{choice}:{_state(given)}",
         weights_sha256=colorizer.weights_sha256,
         parameters={
             **colorizer.parameters,
@@ -46,12 +47,12 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer") -> Mapping[Kind, 
     return {"photograph": photographs, "film": films}
 
 
-def _given(settings: RunSettings) -> str:
+def _state(given: GivenReferences) -> str:
     """The references that a person gave, as one word that changes when they do."""
-    given = settings.reference
-    if given is None:
+    if not given.entries:
         return "none given"
-    files = sorted(given.rglob("*")) if given.is_dir() else [given]
-    states = [(path, path.stat()) for path in files if path.is_file()]
-    lines = [f"{path_to_text(path)} {status.st_size} {status.st_mtime_ns}" for path, status in states]
+    lines = []
+    for entry in given.entries:
+        status = entry.picture.stat()
+        lines.append(f"{entry.film} {entry.frame} {path_to_text(entry.picture)} {status.st_size} {status.st_mtime_ns}")
     return sha256_bytes("\n".join(lines).encode())

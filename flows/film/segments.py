@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # see flows.engine
 
 WAITING_BYTES = 64 << 20
 """Frames between two threads take no more memory than this."""
-_ON_GPU = 8
+_ON_GPU = 16
 """Frames that go to a GPU together."""
 
 OnFrames = Callable[[int], None]
