@@ -107,7 +107,7 @@ def test_settings_are_frozen(folders: dict[str, Path]) -> None:
         ({"sequence_rate": "24/0"}, "--sequence-rate: '24/0' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
         ({"sequence_rate": "0"}, "--sequence-rate: '0' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
         ({"sequence_rate": "-24"}, "--sequence-rate: '-24' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
-        ({"sequence_rate": "1e9"}, "--sequence-rate: '1e9' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"sequence_rate": "1e9"}, "--sequence-rate: '1000000000' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
         ({"sequence_rate": "nan"}, "--sequence-rate: 'nan' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
         ({"reference": "/nowhere/frames.csv"}, "the reference /nowhere/frames.csv does not exist; check the path"),
         ({"format": "jpeg"}, "--format: 'jpeg' does not fit; it should be 'tiff' or 'png'"),
