@@ -8,7 +8,7 @@ from typing import Self
 
 from flows.errors import UsageError
 from storage.film import Shot
-from storage.paths import text_to_path
+from storage.paths import path_to_text, text_to_path
 from storage.signatures import PHOTOGRAPH_SUFFIXES
 
 _NUMBER = re.compile(r"(\d+)\D*$")
@@ -78,7 +78,10 @@ def _in_table(table: Path) -> list[GivenReference]:
         number, name = (row["frame"] or "").strip(), (row["reference"] or "").strip()
         if not number.isdecimal() or not name:
             raise UsageError(f"line {line} of {table} needs a frame number and a picture, not {number!r} and {name!r}")
-        picture = table.parent / text_to_path(name)
+        try:
+            picture = table.parent / text_to_path(name)
+        except ValueError:  # a backslash, as Windows separates folders
+            raise UsageError(f"line {line} of {table} names {name}; write the path with / instead") from None
         if not picture.is_file():
             raise UsageError(f"line {line} of {table} names {picture}, which does not exist; check the path")
         entries.append(GivenReference(picture, int(number), (row.get("film") or "").strip() or None))
@@ -91,7 +94,7 @@ def _in_folder(folder: Path) -> list[GivenReference]:
         numbered = _NUMBER.search(picture.stem)
         if picture.suffix.lower() not in PHOTOGRAPH_SUFFIXES or numbered is None or not picture.is_file():
             continue
-        film = picture.parent.relative_to(folder).as_posix()
+        film = path_to_text(picture.parent.relative_to(folder))
         entries.append(GivenReference(picture, int(numbered[1]), None if film == "." else film))
     if not entries:
         raise UsageError(f"the folder {folder} holds no picture named by a frame's number, such as 000123.png")

@@ -19,7 +19,7 @@ _COUNTS = re.compile(r"Single frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progres
 
 
 def detect_fields(path: Path, facts: FilmFacts) -> FilmFacts:
-    """The facts with the field order that the pictures show.
+    """The facts with the field order that the pictures show in their luma.
 
     A tag that says interlaced is believed. Otherwise ffmpeg's ``idet`` looks at the first 300 frames: a film is
     interlaced if at least eight of them, more than look progressive, show two moments, and always the same field
@@ -29,7 +29,7 @@ def detect_fields(path: Path, facts: FilmFacts) -> FilmFacts:
     if facts.field_order in ("top field first", "bottom field first"):
         return facts
     arguments = ["-loglevel", "info", *input_arguments(path, facts.sequence, facts.frame_rate)]
-    arguments += ["-map", f"0:{facts.video_index}", "-frames:v", str(LOOKED_AT_FRAMES), "-vf", "idet"]
+    arguments += ["-map", f"0:{facts.video_index}", "-frames:v", str(LOOKED_AT_FRAMES), "-vf", "format=gray,idet"]
     arguments += ["-fps_mode", "passthrough", "-f", "null", "-"]
     try:
         finished = run_ffmpeg(arguments, seconds=_SECONDS)

@@ -15,7 +15,9 @@ def labels_for(output_format: OutputFormat, labels: Mapping[str, str], tags: Map
     if output_format.container == "matroska" or not labels:
         return dict(labels)
     text = "; ".join(f"{name}={value}" for name, value in labels.items())
-    return {_COMMENT: f"{tags[_COMMENT]}\n{text}" if tags.get(_COMMENT) else text}
+    # Matroska writes the names of its tags in capitals
+    name = next((tag for tag in tags if tag.lower() == _COMMENT), _COMMENT)
+    return {name: f"{tags[name]}\n{text}" if tags.get(name) else text}
 
 
 def says_of_itself(path: Path, words: str) -> bool:

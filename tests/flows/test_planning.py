@@ -7,9 +7,11 @@ import pytest
 
 from flows.ingest import IngestedItem
 from flows.planning import Plan, Request, cut_into_batches, cut_into_chunks, make_plan
-from storage.database.records import CurrentColorization, ItemRecord
+from storage.database.records import CopyRecord, CurrentColorization, ItemRecord
 
 REQUEST = Request("automatic:/references", "w" * 64, {"size": 512, "attention": "sparse"}, ("tiff",))
+FILMS = Request("automatic:/references", "w" * 64, {"size": 512, "film": 1}, ("ffv1", "h264"))
+REQUESTS = {"photograph": REQUEST, "film": FILMS}
 
 
 def item(number: int, **changes: object) -> IngestedItem:
@@ -49,7 +51,7 @@ def row(number: int, **changes: object) -> CurrentColorization:
 
 def plan(items: list[IngestedItem], rows: list[CurrentColorization], **options: object) -> Plan:
     settings = {"output_is_there": lambda path, size: True, **options}
-    return make_plan(items, {one.item_id: one for one in rows}, REQUEST, **settings)  # type: ignore[arg-type]
+    return make_plan(items, {one.item_id: one for one in rows}, REQUESTS, **settings)  # type: ignore[arg-type]
 
 
 def test_new_items_are_pending() -> None:
@@ -74,11 +76,11 @@ def test_a_copy_that_is_gone_or_has_another_size_is_made_again() -> None:
         replace(REQUEST, reference_choice="automatic:/others"),
         replace(REQUEST, weights_sha256="v" * 64),
         replace(REQUEST, parameters={"size": 768, "attention": "sparse"}),
-        replace(REQUEST, output_format="png"),
+        replace(REQUEST, output_formats=("png",)),
     ],
 )
 def test_whatever_changes_pixels_makes_items_pending(other: Request) -> None:
-    made = make_plan([item(1)], {1: row(1)}, other, output_is_there=lambda path, size: True)
+    made = make_plan([item(1)], {1: row(1)}, {**REQUESTS, "photograph": other}, output_is_there=lambda path, size: True)
     assert len(made.pending) == 1
 
 
@@ -116,9 +118,9 @@ def test_problems_are_recorded_once() -> None:
     assert len(again.standing) == 1
 
 
-def test_films_and_pages_are_skipped_with_the_reason() -> None:
-    made = plan([item(1, skip="this is a film")], [])
-    assert [(one.state, one.message) for one in made.to_record] == [("skipped", "this is a film")]
+def test_pages_are_skipped_with_the_reason() -> None:
+    made = plan([item(1, skip="this is a document")], [])
+    assert [(one.state, one.message) for one in made.to_record] == [("skipped", "this is a document")]
     assert made.skipped == 1
     assert not made.standing
 
@@ -128,6 +130,46 @@ def test_clashing_copies_fail_with_both_names() -> None:
     made = plan([item(1), clash], [])
     assert len(made.pending) == 1
     assert "photo-1.jpg; rename one of the two" in (made.to_record[0].message or "")
+
+
+def film(number: int, path: str) -> IngestedItem:
+    return item(number, record=replace(item(number).record, path=path, kind="film"))
+
+
+def film_row(number: int, *copies: CopyRecord) -> CurrentColorization:
+    key = FILMS.key(f"{number:064x}")
+    return row(number, request_key=key, output_path="reel.mkv", copies=copies)
+
+
+def test_a_film_has_a_request_and_formats_of_its_own() -> None:
+    made = plan([film(1, "reel.avi"), item(2)], [])
+    assert [(one.kind, one.output_formats) for one in made.pending] == [
+        ("film", ("ffv1", "h264")),
+        ("photograph", ("tiff",)),
+    ]
+    assert made.pending[0].output_paths == ("reel.avi.mkv", "reel.avi.mp4")
+    assert made.pending[0].output_path == "reel.avi.mkv"
+    assert made.pending[0].request_key == FILMS.key(f"{1:064x}") != REQUEST.key(f"{1:064x}")
+
+
+def test_a_film_is_done_while_all_its_copies_are_there() -> None:
+    copy = CopyRecord(output_path="reel.mp4", output_sha256="0" * 64, output_bytes=77, output_format="h264")
+    there = {("reel.mkv", 1000), ("reel.mp4", 77)}
+
+    def looked(*gone: str) -> Plan:
+        answer = {"output_is_there": lambda path, size: path not in gone and (path, size) in there}
+        return plan([film(1, "reel")], [film_row(1, copy)], **answer)
+
+    assert looked().finished == 1
+    assert not looked().has_work
+    assert looked("reel.mp4").pending
+    assert looked("reel.mkv").pending
+
+
+def test_films_clash_in_any_of_their_formats() -> None:
+    made = plan([film(1, "reel"), film(2, "reel.mp4")], [])
+    assert [one.path for one in made.pending] == ["reel"]
+    assert "that of reel; rename one of the two" in (made.to_record[0].message or "")
 
 
 def test_batches_and_chunks() -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.archive_run import dry_run, execute, open_run, request_of, run_archive
+from flows.archive_run import dry_run, execute, open_run, run_archive
 from flows.engine import Engine
 from flows.errors import UsageError
+from flows.planning import Request
 from flows.progress import SilentProgress
+from flows.requests import requests_of
 from flows.settings import run_settings
 from sscn.colour import luminance
 from storage.database import DatabaseError, audit, colorizations, runs
@@ -122,10 +124,57 @@ def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, referenc
 def test_what_chooses_the_reference_makes_all_pending(tmp_path: Path, archive: Path, references: Path) -> None:
     given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
     engine = Engine.load(run_settings(given))
-    request = request_of(run_settings(given), engine)
-    assert engine.embedder.version in request.reference_choice
-    assert request_of(run_settings({**given, "candidates": 1}), engine).key("0") != request.key("0")
-    assert request_of(run_settings({**given, "batch_size": 1}), engine) == request
+
+    def requests(**changes: object) -> dict[str, Request]:
+        return dict(requests_of(run_settings({**given, **changes}), engine.colorizer))
+
+    plain = requests()
+    assert set(plain) == {"photograph", "film"}
+    assert all(engine.embedder.version in request.reference_choice for request in plain.values())
+    assert requests(batch_size=1) == plain
+    for kind in ("photograph", "film"):
+        assert requests(candidates=1)[kind].key("0") != plain[kind].key("0")
+        assert requests(references=archive)[kind].key("0") != plain[kind].key("0")
+    assert requests(format="png")["film"] == plain["film"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steady": False},
+        {"shot_threshold": 9},
+        {"sequence_rate": "24000/1001"},
+        {"film_format": "ffv1,h264"},
+        {"film_format": "prores"},
+        {"reference": "reference.png"},
+    ],
+)
+def test_what_decides_the_colours_of_films_makes_films_pending_alone(
+    change: dict[str, object], tmp_path: Path, archive: Path, references: Path
+) -> None:
+    picture("coffee.png", 100).save(tmp_path / "reference.png")
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
+    colorizer = Engine.load(run_settings(given)).colorizer
+    if "reference" in change:
+        change = {"reference": tmp_path / "reference.png"}
+    before = requests_of(run_settings(given), colorizer)
+    after = requests_of(run_settings({**given, **change}), colorizer)
+    assert after["photograph"] == before["photograph"]
+    assert after["film"].key("0") != before["film"].key("0")
+
+
+def test_a_given_reference_counts_with_its_content(tmp_path: Path, archive: Path, references: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    picture("coffee.png", 100).save(folder / "0.png")
+    given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64, "reference": folder}
+    colorizer = Engine.load(run_settings(given)).colorizer
+    keys = [requests_of(run_settings(given), colorizer)["film"].key("0")]
+    picture("chelsea.png", 100).save(folder / "0.png")
+    keys.append(requests_of(run_settings(given), colorizer)["film"].key("0"))
+    picture("chelsea.png", 100).save(folder / "7.png")
+    keys.append(requests_of(run_settings(given), colorizer)["film"].key("0"))
+    assert len(set(keys)) == 3
 
 
 def test_one_more_reference_makes_nothing_pending(tmp_path: Path, archive: Path, references: Path) -> None:

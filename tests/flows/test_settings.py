@@ -1,10 +1,12 @@
 """Settings are validated once, with messages for people; the command line beats the environment."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from flows.errors import UsageError
+from flows.orchestration.parameters import parameters_of, settings_of
 from flows.settings import RunSettings, default_database, run_settings, sqlite_path
 
 
@@ -25,6 +27,8 @@ def test_defaults(folders: dict[str, Path]) -> None:
     settings = run_settings(folders)
     assert (settings.size, settings.batch_size, settings.device, settings.format) == (512, 16, "auto", "tiff")
     assert settings.database_url == f"sqlite:///{folders['output']}/provenance.db"
+    assert (settings.film_formats, settings.sequence_rate, settings.steady) == (("ffv1",), 24, True)
+    assert settings.reference is None
 
 
 def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +41,12 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "attention": "dense",
         "candidates": "3",
         "format": "png",
+        "film_format": "h264,ffv1",
+        "shot_threshold": "12.5",
+        "steady": "no",
+        "sequences": "always",
+        "sequence_rate": "24000/1001",
+        "reference": str(folders["references"]),
         "max_pixels": "1000000",
         "retry_failed": "1",
         "dry_run": "true",
@@ -54,6 +64,10 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
     assert settings.retry_failed
     assert settings.dry_run
     assert not settings.prefect
+    assert not settings.steady
+    assert (settings.film_formats, settings.shot_threshold) == (("h264", "ffv1"), 12.5)
+    assert (settings.sequences, settings.sequence_rate) == ("always", Fraction(24000, 1001))
+    assert settings.reference == folders["references"]
     assert settings.archive == folders["archive"]
     assert not set(RunSettings.model_fields) - set(values) - {"vgg_weights"}
 
@@ -82,6 +96,20 @@ def test_settings_are_frozen(folders: dict[str, Path]) -> None:
         ({"database": "sqlite:///{root}/archive/x.db"}, "the database .* lies inside the archive"),
         ({"size": 3}, "--size: 3 does not fit; it should be greater than or equal to 64"),
         ({"device": "gpu"}, "--device: 'gpu' is not known; use auto, cpu"),
+        ({"film_format": "avi"}, "--film-format: 'avi' is not known; use ffv1, h264 or prores"),
+        ({"film_format": "ffv1,"}, "--film-format: 'ffv1,' is not known; use"),
+        ({"film_format": "ffv1, h264"}, "--film-format: 'ffv1, h264' is not known; use"),
+        ({"film_format": "ffv1,h264,ffv1"}, "--film-format: ffv1,h264,ffv1 names a format twice; name each once"),
+        ({"shot_threshold": 0}, "--shot-threshold: 0 does not fit; it should be greater than 0"),
+        ({"shot_threshold": "much"}, "--shot-threshold: 'much' does not fit; it should be a valid number"),
+        ({"sequences": "sometimes"}, "--sequences: 'sometimes' does not fit; it should be 'auto', 'always' or 'never'"),
+        ({"sequence_rate": "PAL"}, "--sequence-rate: 'PAL' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"sequence_rate": "24/0"}, "--sequence-rate: '24/0' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"sequence_rate": "0"}, "--sequence-rate: '0' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"sequence_rate": "-24"}, "--sequence-rate: '-24' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"sequence_rate": "1e9"}, "--sequence-rate: '1000000000' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"sequence_rate": "nan"}, "--sequence-rate: 'nan' is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"),
+        ({"reference": "/nowhere/frames.csv"}, "the reference /nowhere/frames.csv does not exist; check the path"),
         ({"format": "jpeg"}, "--format: 'jpeg' does not fit; it should be 'tiff' or 'png'"),
         (
             {"archive": None},
@@ -98,6 +126,30 @@ def test_refusals(folders: dict[str, Path], tmp_path: Path, change: dict[str, ob
     with pytest.raises(UsageError, match=message) as refused:
         run_settings(folders)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "rate"),
+    [
+        ("24", Fraction(24)),
+        ("23.976", Fraction(23976, 1000)),
+        ("24000/1001", Fraction(24000, 1001)),
+        (" 16 ", Fraction(16)),
+        (18, Fraction(18)),
+        (16.5, Fraction(33, 2)),
+    ],
+)
+def test_frame_rates_as_people_write_them(folders: dict[str, Path], written: object, rate: Fraction) -> None:
+    settings = run_settings({**folders, "sequence_rate": written})
+    assert settings.sequence_rate == rate
+    assert settings_of(parameters_of(settings)) == settings
+
+
+@pytest.mark.parametrize("written", ["ffv1", "h264,ffv1", "prores,h264,ffv1"])
+def test_film_formats_keep_their_order(folders: dict[str, Path], written: str) -> None:
+    settings = run_settings({**folders, "film_format": written})
+    assert ",".join(settings.film_formats) == written
+    assert settings_of(parameters_of(settings)) == settings
 
 
 def test_output_inside_the_archive_through_a_link(folders: dict[str, Path], tmp_path: Path) -> None:

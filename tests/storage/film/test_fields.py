@@ -35,3 +35,9 @@ def test_progressive(tmp_path: Path) -> None:
     found = detect_fields(path, facts)
     assert found.field_order == "progressive"
     refuse_interlaced(found)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p", "yuv422p10le"])
+def test_colours_that_move_are_no_fields(pixel_format: str, tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", "-c:v", "ffv1", "-pix_fmt", pixel_format, size="96x64")
+    refuse_interlaced(detect_fields(path, probe(path)))

@@ -1,5 +1,6 @@
 """Shots: hard cuts split a film, fades and flashes do not."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,26 @@ def test_shots_hold_every_frame_once() -> None:
     path = CLIPS / "bikes.mp4"
     shots = bounds(path)
     assert shots == [(0, 29), (30, 75), (76, 136), (137, 186), (187, 241), (242, 249)]
+
+
+def test_typical_frames_are_of_their_shot_and_like_its_others(tmp_path: Path) -> None:
+    """A short shot has one, a long one three, of its thirds; none is a frame of the flash or of the fade."""
+    path = film(tmp_path, "fade=in:0:6,lutyuv=y=250:enable='between(n,12,13)',tpad=stop=40:stop_mode=clone")
+    (shot,) = find_shots(path, probe(path))
+    assert len(shot) == 68
+    assert len(shot.typical) == 3
+    assert all(start <= frame < end for frame, (start, end) in zip(shot.typical, pairwise([0, 22, 45, 68]), strict=True))
+    assert not {*range(5), 12, 13} & {*shot.typical}
+
+
+def test_short_shots_have_one_typical_frame_each(tmp_path: Path) -> None:
+    path = film(tmp_path, "concat=n=2:v=1", both=True)
+    shots = find_shots(path, probe(path))
+    assert [len(one.typical) for one in shots] == [1, 1]
+    assert all(one.first <= one.typical[0] <= one.last for one in shots)
+
+
+def test_a_film_of_one_frame_is_one_shot(tmp_path: Path) -> None:
+    path = film(tmp_path, "trim=end_frame=1")
+    (shot,) = find_shots(path, probe(path))
+    assert (shot.first, shot.last, shot.typical) == (0, 0, (0,))
