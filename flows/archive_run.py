@@ -20,6 +20,7 @@ from flows.film.choosing import ShotReferences
 from flows.film.given import GivenReferences
 from flows.film.job import FilmTools
 from flows.film.steps import Step, film_steps
+from flows.film.workfolder import sweep
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
 from flows.planning import Plan, cut_into_batches, make_plan
@@ -103,6 +104,7 @@ class ArchiveRun:
                 retry_failed=self.settings.retry_failed,
                 output_is_there=partial(output_is_there, self.settings.output),
             )
+        sweep(self.settings.output, archive, (item.path for item in self._plan.pending if item.kind == "film"))
         self.progress.say(describe_plan(self._plan, found))
         return self._plan
 

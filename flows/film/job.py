@@ -15,7 +15,7 @@ from flows.film.analysis import FilmAnalysis, Part, analyse
 from flows.film.choosing import ShotReference, ShotReferences
 from flows.film.outcome import CopyMade, ShotMade, film_outcome
 from flows.film.segments import SegmentMaker, Stretch
-from flows.film.workfolder import PartRecord, State, WorkFolder
+from flows.film.workfolder import PartRecord, State, WorkFolder, identity
 from flows.planning import PendingItem
 from flows.progress import Progress
 from flows.report.film_thumbnails import write_shot_thumbnails
@@ -162,7 +162,7 @@ class FilmJob:
         return tuple(choose_format(cast(FormatName, name), self.analysis.facts) for name in self.item.output_formats)
 
     def _folder(self) -> WorkFolder:
-        film = f"{path_to_text(self._tools.archive)}\n{self.item.path}"
+        film = identity(path_to_text(self._tools.archive), self.item.path)
         request = self.item.request_key
         if self._colorizer is not self._tools.engine.colorizer:
             request += " smaller"

@@ -1,6 +1,7 @@
 """Where a film's segments wait until all are there: in the output folder, each with a record by which it is checked.
 
-    .archive-colorizer/film/FILM/REQUEST/shot-00001-00001.mkv    one file for each format
+    .archive-colorizer/film/FILM/film                            which film it is
+                            FILM/REQUEST/shot-00001-00001.mkv    one file for each format
                                         /shot-00001-00001.state  what the next segment of the shot goes on from
                                         /shot-00001-00001.json   written last: the segment is whole
 
@@ -9,7 +10,7 @@ A segment is kept only while its record fits the request, the reference of its s
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from storage.film import OutputFormat
 from storage.fixity import atomic_write, sha256_file
 
 WORK_FOLDER = ".archive-colorizer/film"
+_NAME = "film"
 State = Mapping[str, NDArray[np.float32]]
 
 
@@ -42,16 +44,38 @@ class PartRecord(BaseModel):
     wall_seconds: float
 
 
+def identity(archive: str, film: str) -> str:
+    """What a film is known by, whatever is asked for: its archive and its path there, both as text."""
+    return f"{archive}\n{film}"
+
+
+def sweep(output: Path, archive: str, pending: Iterable[str]) -> None:
+    """Remove the segments of films of this archive that are not to be made: they are done, or gone.
+
+    Args:
+        pending: paths in the archive, as text.
+    """
+    wanted = {identity(archive, film) for film in pending}
+    for name in (output / WORK_FOLDER).glob(f"*/{_NAME}"):
+        try:
+            film = name.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if film.startswith(identity(archive, "")) and film not in wanted:
+            shutil.rmtree(name.parent, ignore_errors=True)
+
+
 class WorkFolder:
     """The segments of one film for one request.
 
     Args:
         output: the output folder.
-        film: identifies the film, whatever is asked for.
+        film: its `identity`.
         request: identifies everything that decides the pixels, apart from the references of the shots.
     """
 
     def __init__(self, output: Path, film: str, request: str, formats: Sequence[OutputFormat]) -> None:
+        self._identity = film
         self._film = output / WORK_FOLDER / _short(film)
         self._folder = self._film / _short(request)
         self._request = request
@@ -60,8 +84,10 @@ class WorkFolder:
     def open(self) -> None:
         """Make the folder; segments of the same film for other requests are removed."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self._film / _NAME) as partial:
+            partial.write_text(self._identity, encoding="utf-8")
         for other in self._film.iterdir():
-            if other != self._folder:
+            if other.is_dir() and other != self._folder:
                 shutil.rmtree(other, ignore_errors=True)
 
     def remove(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flows.film.analysis import Part
-from flows.film.workfolder import WORK_FOLDER, PartRecord, WorkFolder
+from flows.film.workfolder import WORK_FOLDER, PartRecord, WorkFolder, identity, sweep
 from storage.film import OutputFormat
 from storage.fixity import sha256_file
 
@@ -154,3 +154,15 @@ def test_removing_takes_the_film_s_own_folder_alone(tmp_path: Path) -> None:
     assert other.kept(PART, REFERENCE) is not None
     other.remove()
     assert files(tmp_path) == set()
+
+
+def test_segments_of_films_that_are_done_or_gone_are_swept(tmp_path: Path) -> None:
+    for archive, film in (("/a", "done.mkv"), ("/a", "cut off.mkv"), ("/b", "done.mkv")):
+        opened = work_folder(tmp_path, identity(archive, film))
+        opened.open()
+        finish(opened)
+    sweep(tmp_path, "/a", ["cut off.mkv"])
+    left = {path.read_text() for path in (tmp_path / WORK_FOLDER).glob("*/film")}
+    assert left == {identity("/a", "cut off.mkv"), identity("/b", "done.mkv")}
+    assert work_folder(tmp_path, identity("/a", "cut off.mkv")).kept(PART, REFERENCE) is not None
+    assert work_folder(tmp_path, identity("/a", "done.mkv")).kept(PART, REFERENCE) is None
