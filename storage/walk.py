@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from storage.paths import path_to_text
 from storage.signatures import (
+    FILM_SUFFIXES,
     SIGNATURE_BYTES,
     SUFFIXES,
     Kind,
@@ -163,11 +164,12 @@ def _identify(path: str, relative: PurePosixPath, claims: bool) -> Entry:
     if not head:
         message = f"{path_to_text(relative)} is empty; copy it again from its source or remove it"
         return Problem(Path(path), relative, "empty", message)
+    is_film = relative.suffix.lower() in FILM_SUFFIXES
     message = (
-        f"{path_to_text(relative)} is not an image: it contains {describe_content(head)}; "
+        f"{path_to_text(relative)} is not {'a film' if is_film else 'an image'}: it contains {describe_content(head)}; "
         f"replace it by the real file, or remove the suffix {relative.suffix} from its name"
     )
-    return Problem(Path(path), relative, "not_an_image", message)
+    return Problem(Path(path), relative, "not_a_film" if is_film else "not_an_image", message)
 
 
 def _stat_problem(path: str, relative: PurePosixPath, is_link: bool, error: OSError) -> Problem:

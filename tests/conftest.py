@@ -1,6 +1,11 @@
 """Tests marked ``slow`` take minutes; they run only with ``--slow``."""
 
+import os
+
 import pytest
+
+# As the command line does: torch's threads else spin while they wait for each other, see flows.cli.entry.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
