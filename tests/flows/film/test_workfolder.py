@@ -49,7 +49,8 @@ def folder(tmp_path: Path) -> WorkFolder:
 
 
 def files(output: Path) -> set[str]:
-    return {path.name for path in (output / WORK_FOLDER).rglob("*") if path.is_file()}
+    """All but the one that names the film."""
+    return {path.name for path in (output / WORK_FOLDER).rglob("*.*") if path.is_file()}
 
 
 def record_file(folder: WorkFolder) -> Path:
