@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from flows.film.analysis import FilmAnalysis, Part, analyse
 from flows.film.choosing import ShotReference, ShotReferences
 from flows.film.outcome import CopyMade, ShotMade, film_outcome
 from flows.film.segments import SegmentMaker, Stretch
-from flows.film.workfolder import PartRecord, State, WorkFolder, identity
+from flows.film.workfolder import PartRecord, WorkFolder, identity
 from flows.planning import PendingItem
 from flows.progress import Progress
 from flows.report.film_thumbnails import write_shot_thumbnails
@@ -190,29 +191,24 @@ class FilmJob:
         """The segments of a shot that are missing, in runs; each goes on from the segment before it."""
         reference = self._reference(number)
         folder = self._folder()
+        encode = partial(self._encode, reference)
         stretches: list[Stretch] = []
-        run: list[Part] = []
-        state: State | None = None
-        before: State | None = None
-        for part in self.analysis.parts(number):
-            if self._record(part, folder, reference) is not None:
-                stretches += self._stretch(run, reference, before)
-                run, state = [], folder.state_after(part)
-                continue
-            if not run:
-                before = state
-            run.append(part)
-        return stretches + self._stretch(run, reference, before)
+        before: Part | None = None
+        for is_kept, parts in groupby(
+            self.analysis.parts(number), lambda part: self._record(part, folder, reference) is not None
+        ):
+            run = tuple(parts)
+            if not is_kept:
+                state = folder.state_after(before) if before is not None else None
+                stretches.append(Stretch(run, encode, reference.reference.sha256, state))
+            before = run[-1]
+        return stretches
 
     def _record(self, part: Part, folder: WorkFolder, reference: ShotReference) -> PartRecord | None:
         """The record of a segment, None if it is to be made; each is checked once."""
         if part not in self._kept and (record := folder.kept(part, reference.reference.sha256)) is not None:
             self._kept[part] = record
         return self._kept.get(part)
-
-    def _stretch(self, run: list[Part], reference: ShotReference, state: State | None) -> list[Stretch]:
-        encode = partial(self._encode, reference)
-        return [Stretch(tuple(run), encode, reference.reference.sha256, state)] if run else []
 
     def _reference(self, number: int) -> ShotReference:
         if number not in self._references:
