@@ -143,7 +143,7 @@ class FilmColorizer:
         shown, flickers = [], []
         for n in range(len(lumas)):
             now = PredictedChroma(answer.ab[n : n + 1], answer.confidence[n : n + 1])
-            held = self._next(now, half[n : n + 1])
+            held = self._held(now, half[n : n + 1])
             flickers.append(_flicker(held, self._before))
             shown.append(held.ab)
             self._before = held
@@ -175,7 +175,9 @@ class FilmColorizer:
             maps = colour.lightness(F.avg_pool2d(light, factor, ceil_mode=True))
         return resized(maps, working_size(height, width, self._size, self._network.minimum_size))
 
-    def _next(self, now: PredictedChroma, luminance: Tensor) -> Held:
+    def _held(self, now: PredictedChroma, luminance: Tensor) -> Held:
+        if self._before is not None and self._before.luminance.shape != luminance.shape:
+            raise SscnError("the saved state of the film's colours is of another size; colorize its shot anew")
         if self._before is None or not self._steady:
             return begun(now, luminance)
         found = motion(*[frame[0, 0].cpu().numpy() for frame in (luminance, self._before.luminance)])

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 _LEAST_SIDE = 16
 """Pixels: smaller pictures are taken to hold still."""
+_STRIDE = 6
+"""Pixels from one patch of 8 to the next. At full size and without variational refinement, measured best: the fast
+preset, which ends at a quarter of it, blurs colours at outlines."""
 
 
 def motion(luminance: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -25,5 +28,8 @@ def motion(luminance: NDArray[np.float32], before: NDArray[np.float32]) -> NDArr
         return np.zeros((2, *luminance.shape), np.float32)
     now, then = ((frame * 2.55 + 0.5).clip(0, 255).astype(np.uint8) for frame in (luminance, before))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search.setFinestScale(0)
+    search.setPatchStride(_STRIDE)
+    search.setVariationalRefinementIterations(0)
     found: NDArray[np.float32] = np.ascontiguousarray(search.calc(now, then, None).transpose(2, 0, 1))
     return found
