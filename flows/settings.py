@@ -166,6 +166,8 @@ def _first_line(error: ValidationError) -> str:
         known = {"device": "auto, cpu, cuda or cuda:N", "film_format": "ffv1, h264 or prores, or several with commas"}
         return f"{option}: {problem['input']!r} is not known; use {known[name]}"
     if name == "sequence_rate":
-        return f"{option}: {str(problem['input'])!r} is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"
+        return (
+            f"{option}: {str(problem['input'])!r} is no frame rate up to 1000; write it like 24, 23.976 or 24000/1001"
+        )
     message = problem["msg"].removeprefix("Input should be ")
     return f"{option}: {problem['input']!r} does not fit; it should be {message}"

@@ -20,9 +20,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> FilmFacts:
 
 def analysis(facts: FilmFacts, *lengths: int) -> FilmAnalysis:
     total = sum(lengths)
-    frames = Frames(
-        Fraction(1, 25), np.arange(total), np.ones(total, np.int64), np.zeros((total, 16), np.uint8)
-    )
+    frames = Frames(Fraction(1, 25), np.arange(total), np.ones(total, np.int64), np.zeros((total, 16), np.uint8))
     shots, first = [], 0
     for length in lengths:
         shots.append(Shot(first, first + length - 1, 10.0, (first,)))
@@ -70,7 +68,13 @@ def test_a_real_film() -> None:
 
 def test_an_interlaced_film_is_refused(tmp_path: Path) -> None:
     path = make(
-        tmp_path / "a.mkv", "-vf", "tinterlace=interleave_top,setfield=prog", "-c:v", "ffv1", size="160x120", seconds=1.5
+        tmp_path / "a.mkv",
+        "-vf",
+        "tinterlace=interleave_top,setfield=prog",
+        "-c:v",
+        "ffv1",
+        size="160x120",
+        seconds=1.5,
     )
     with pytest.raises(UnreadableFilm, match="interlaced"):
         analyse(path, sequence_rate=Fraction(24), shot_threshold=8)

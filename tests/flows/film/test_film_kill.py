@@ -164,7 +164,9 @@ def test_interrupted_by_hand_then_one_segment_broken_then_finished(
     assert not list(output.rglob(f"*{PARTIAL_SUFFIX}"))
     assert not (output / "film.mkv").exists()
     with sqlite3.connect(output / "provenance.db") as database:
-        assert database.execute("SELECT state FROM audit_run ORDER BY run_id DESC LIMIT 1").fetchall() == [("interrupted",)]
+        assert database.execute("SELECT state FROM audit_run ORDER BY run_id DESC LIMIT 1").fetchall() == [
+            ("interrupted",)
+        ]
     before = finished_parts(output)
     assert len(before) >= wanted
     broken = sorted((output / WORK_FOLDER).rglob("*.mkv"))[1]

@@ -64,7 +64,7 @@ def test_every_film_and_the_photograph_are_done(colorized: Archive) -> None:
     assert (colorized.summary.done, colorized.summary.items) == (len(colorized.films) + 1,) * 2
     assert tree_digests(colorized.archive) == colorized.before
     kinds = dict(colorized.rows("SELECT path, kind FROM audit_item"))
-    assert kinds == {film: "film" for film in colorized.films} | {"cup.png": "photograph"}
+    assert kinds == dict.fromkeys(colorized.films, "film") | {"cup.png": "photograph"}
 
 
 def copy_of(film: str) -> str:
@@ -246,7 +246,9 @@ def test_two_formats_at_once_and_what_makes_them_again(small: Archive, capsys: p
     check_film_is_kept(small.archive / "aac.mp4", further)
     ((path, kind),) = small.rows("SELECT output_path, output_format FROM colorization")
     assert (path, kind) == ("aac.mp4", "h264")
-    ((path, sha256, size, kind),) = small.rows("SELECT output_path, output_sha256, output_bytes, output_format FROM copy")
+    ((path, sha256, size, kind),) = small.rows(
+        "SELECT output_path, output_sha256, output_bytes, output_format FROM copy"
+    )
     assert (path, sha256, size, kind) == ("aac.mp4.mkv", sha256_file(further), further.stat().st_size, "ffv1")
     found = probe(main)
     assert (found.codec, len(frame_times(main, found))) == ("h264", 12)

@@ -79,7 +79,9 @@ def test_typical_frames_are_of_their_shot_and_like_its_others(tmp_path: Path) ->
     (shot,) = find_shots(path, probe(path))
     assert len(shot) == 68
     assert len(shot.typical) == 3
-    assert all(start <= frame < end for frame, (start, end) in zip(shot.typical, pairwise([0, 22, 45, 68]), strict=True))
+    assert all(
+        start <= frame < end for frame, (start, end) in zip(shot.typical, pairwise([0, 22, 45, 68]), strict=True)
+    )
     assert not {*range(5), 12, 13} & {*shot.typical}
 
 
