@@ -286,3 +286,13 @@ def test_a_film_of_somebody_else_in_its_place_is_left_alone(small: Archive) -> N
     assert (small.output / "aac.mp4.mkv").read_bytes() == before
     (small.output / "aac.mp4.mkv").unlink()
     assert small.run().done == 1
+
+
+def test_report_makes_the_pictures_of_shots_again(colorized: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = colorized.output / "gallery" / "run-1"
+    before = {path.name for path in folder.rglob("*.jpg")}
+    page = (folder / "index.html").read_text()
+    shutil.rmtree(folder)
+    assert run_command(["report", "1", "--output", str(colorized.output)]) == 0
+    assert {path.name for path in folder.rglob("*.jpg")} == before
+    assert (folder / "index.html").read_text() == page
