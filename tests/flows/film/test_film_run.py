@@ -64,7 +64,7 @@ def test_every_film_and_the_photograph_are_done(colorized: Archive) -> None:
     assert (colorized.summary.done, colorized.summary.items) == (len(colorized.films) + 1,) * 2
     assert tree_digests(colorized.archive) == colorized.before
     kinds = dict(colorized.rows("SELECT path, kind FROM audit_item"))
-    assert kinds == {film: "film" for film in colorized.films} | {"cup.png": "photograph"}
+    assert kinds == dict.fromkeys(colorized.films, "film") | {"cup.png": "photograph"}
 
 
 def copy_of(film: str) -> str:
@@ -246,7 +246,9 @@ def test_two_formats_at_once_and_what_makes_them_again(small: Archive, capsys: p
     check_film_is_kept(small.archive / "aac.mp4", further)
     ((path, kind),) = small.rows("SELECT output_path, output_format FROM colorization")
     assert (path, kind) == ("aac.mp4", "h264")
-    ((path, sha256, size, kind),) = small.rows("SELECT output_path, output_sha256, output_bytes, output_format FROM copy")
+    ((path, sha256, size, kind),) = small.rows(
+        "SELECT output_path, output_sha256, output_bytes, output_format FROM copy"
+    )
     assert (path, sha256, size, kind) == ("aac.mp4.mkv", sha256_file(further), further.stat().st_size, "ffv1")
     found = probe(main)
     assert (found.codec, len(frame_times(main, found))) == ("h264", 12)
@@ -284,3 +286,13 @@ def test_a_film_of_somebody_else_in_its_place_is_left_alone(small: Archive) -> N
     assert (small.output / "aac.mp4.mkv").read_bytes() == before
     (small.output / "aac.mp4.mkv").unlink()
     assert small.run().done == 1
+
+
+def test_report_makes_the_pictures_of_shots_again(colorized: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = colorized.output / "gallery" / "run-1"
+    before = {path.name for path in folder.rglob("*.jpg")}
+    page = (folder / "index.html").read_text()
+    shutil.rmtree(folder)
+    assert run_command(["report", "1", "--output", str(colorized.output)]) == 0
+    assert {path.name for path in folder.rglob("*.jpg")} == before
+    assert (folder / "index.html").read_text() == page

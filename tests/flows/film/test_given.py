@@ -100,7 +100,7 @@ def test_tables_that_cannot_be_used(rows: str, message: str, tmp_path: Path) -> 
 
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "given.csv").write_bytes("frame,reference\n0,M\xfchle.jpg\n".encode("latin-1"))
-    with pytest.raises(UsageError, match="cannot be read .*; save it as CSV in UTF-8"):
+    with pytest.raises(UsageError, match=r"cannot be read .*; save it as CSV in UTF-8"):
         GivenReferences.read(tmp_path / "given.csv")
 
 
@@ -136,5 +136,5 @@ def test_films_whose_names_are_not_utf8(tmp_path: Path) -> None:
 
 def test_a_folder_without_numbered_pictures(tmp_path: Path) -> None:
     write(tmp_path, "sea.png")
-    with pytest.raises(UsageError, match="holds no picture named by a frame's number, such as 000123.png"):
+    with pytest.raises(UsageError, match=r"holds no picture named by a frame's number, such as 000123\.png"):
         GivenReferences.read(tmp_path)

@@ -120,22 +120,7 @@ def test_photographs_of_one_room_are_no_film(tmp_path: Path) -> None:
     assert films(write(tmp_path / "album", crops, "%d.tif")) == {}
 
 
-WORDS = [
-    "wheel",
-    "mill",
-    "water",
-    "stone",
-    "river",
-    "winter",
-    "letter",
-    "mother",
-    "village",
-    "harvest",
-    "railway",
-    "teacher",
-    "summer",
-    "morning",
-]
+WORDS = ("wheel", "mill", "water", "stone", "river", "winter", "letter", "mother", "village", "harvest", "railway")
 
 
 def page(number: int) -> Picture:
