@@ -21,7 +21,7 @@ from sscn.video import RED_AND_BLUE, SampleCoding
 Siting = Literal["left", "center", "topleft"]
 _FACTORS = (1, 2, 4)
 _TABLE_BITS = 16
-_EDGE_RADIUS, _EDGE_EPSILON = 1, 1e-3
+_EDGE_RADIUS, _EDGE_EPSILON = 1, 3e-3
 """Guided filter on the chroma's grid: window radius in its pixels, variance of L* / 100 that counts as plain ground."""
 _ROOT, _TANGENT = 6 / 29, 3 * (6 / 29) ** 2
 _KNEE = 0.0031308
@@ -166,7 +166,10 @@ class ChromaPlanes:
         cells = cell_luma(luma, self.grid)
         numbers = (cells.total >> self._shift).clamp_(max=(1 << _TABLE_BITS) - 1)
         fy = self._table.index_select(0, numbers.flatten()).view_as(numbers)
-        model = guided_model(luminance / 100, ab, _EDGE_RADIUS, _EDGE_EPSILON)
+        guide = luminance / 100
+        slope = guided_model(guide, ab, _EDGE_RADIUS, _EDGE_EPSILON)[:, :2]
+        # on its own grid the chroma stays as it is; only what is finer follows the luma
+        model = torch.cat([slope, ab - slope * guide], 1)
         size = (luma.shape[-2], luma.shape[-1])
         fitted = apply_model(_sampled(model, size, self.grid), (fy * 1.16 - 0.16)[:, None])
         return self.coding.samples(
