@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sscn import colour
 from sscn.errors import SscnError
-from sscn.guided_filter import apply_model, guided_model
+from sscn.guided_filter import apply_model, guided_slope
 from sscn.video import RED_AND_BLUE, SampleCoding
 
 Siting = Literal["left", "center", "topleft"]
@@ -110,7 +110,7 @@ def _joined(luma: Tensor, dim: int, factor: int, join: Callable[[Tensor, Tensor]
 
 
 def _every(maps: Tensor, dim: int, offset: int, step: int) -> Tensor:
-    """Entries ``offset``, ``offset + step`` ... along ``dim``, one for each begun step; beyond the edges those there."""
+    """Entries ``offset``, ``offset + step`` ... along ``dim``, one for each begun step; beyond edges those there."""
     length = maps.shape[dim]
     count = -(-length // step)
     chosen = [slice(None)] * maps.ndim
@@ -165,7 +165,7 @@ class ChromaPlanes:
             Cb and Cr, int32 (N, 2, H / down, W / across), sizes rounded up.
         """
         guide = luminance / 100
-        slope = guided_model(guide, ab, _EDGE_RADIUS, _EDGE_EPSILON)[:, :2]
+        slope = guided_slope(guide, ab, _EDGE_RADIUS, _EDGE_EPSILON)
         # on its own grid the chroma stays as it is; only what is finer follows the luma
         model = torch.cat([slope, ab - slope * guide], 1)
         height, width = luma.shape[-2:]
@@ -217,9 +217,9 @@ def colour_differences(fy: Tensor, ab: Tensor, darkest: Tensor, lightest: Tensor
     y = _cubed(fy)
     x = _cubed(torch.add(fy, ab[:, 0], alpha=1 / 500)).sub_(y)
     z = _cubed(torch.sub(fy, ab[:, 1], alpha=1 / 200)).sub_(y)
-    parts = [torch.add(x * float(row[0]), z, alpha=float(row[2])) for row in inverse]
-    keep = _room(*parts, y, y)
-    red, green, blue = (_encoded(torch.addcmul(y, part, keep)) for part in parts)
+    red, green, blue = (torch.add(x * float(row[0]), z, alpha=float(row[2])) for row in inverse)
+    keep = _room(red, green, blue, y, y)
+    red, green, blue = (_encoded(torch.addcmul(y, part, keep)) for part in (red, green, blue))
     of_red, of_blue = RED_AND_BLUE[matrix]
     luma = (green * (1 - of_red - of_blue)).add_(red, alpha=of_red).add_(blue, alpha=of_blue)
     red, green, blue = (part.sub_(luma) for part in (red, green, blue))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sscn import colour
-from sscn.chroma_planes import ChromaGrid, ChromaPlanes
+from sscn.chroma_planes import ChromaPlanes
 from sscn.errors import SscnError
 from sscn.inference import exact, reducing_factor, resized, working_size
 from sscn.matching import half_size, resize
@@ -20,12 +20,12 @@ from sscn.motion import motion
 from sscn.network import PredictedChroma
 from sscn.pretrained import EncodedReference, Network
 from sscn.steadying import Held, begun, steadied
-from sscn.video import SampleCoding, Samples
+from sscn.video import Samples
 
 STILL = 2.0
 """L*: what changes less than that from frame to frame holds still."""
 _AT_ONCE = 16
-"""Frames that a CUDA device takes at a time. On the CPU one by one is fastest, and the cut of the calls of no account."""
+"""Frames that a CUDA device takes at a time. On the CPU one by one is fastest, and cuts between calls do not matter."""
 _STATE = ("chroma", "weight", "luminance")
 
 
@@ -135,7 +135,7 @@ class FilmColorizer:
         self._sync()
         looked = time.perf_counter()
         with exact():
-            answer = self._network.at_half_size(luminance, self._reference)
+            answer = self._network.at_half_size(luminance, self._reference)  # type: ignore[arg-type] # of its kind
         self._sync()
         networked = time.perf_counter()
         shown, flickers = [], []

@@ -26,8 +26,9 @@ _GRAIN_SHARE, _MOST_GRAIN = 2.0, 1.5
 """The median difference of L* is taken for grain, up to the one; ``_MISFIT`` grows by the other times that."""
 _LIGHT_RADIUS, _LIGHT_CHANGE = 8, 2.0
 """Pixels, L*: what differs alike around a place is a change of light, up to that."""
-_LEAST_KNOWN, _WELL_KNOWN = 0.3, 0.6
-"""Parts of the picture: if less than the one fits, it is another picture, and nothing is carried over."""
+_LEAST_KNOWN, _WELL_KNOWN = 0.5, 0.65
+"""Parts of the picture: if less than the one fits, it is another picture, and nothing is carried over. Measured: 0.73
+and more inside shots, 0.4 and less across cuts."""
 _OTHER_COLOUR = 40.0
 """Units of a*, b* between past and present at which the past counts for 1 / e, whatever the luminance says."""
 _EXPOSURE_ROUNDS, _EXPOSURE_OUTLIER = 3, 4.0
@@ -87,18 +88,20 @@ def carried(maps: Tensor, motion: Tensor) -> Tensor:
 def exposed_like(luminance: Tensor, past: Tensor) -> Tensor:
     """``past`` with the gain and offset that bring it nearest to ``luminance``, both L* (1, 1, h, w).
 
-    Fitted to what is alike: places that are off by much are left out by and by.
+    Fitted to what is alike, on a quarter of the places: those that are off by much are left out by and by.
     """
-    exposed, weight = past, torch.ones_like(past)
+    here, there = luminance[..., ::2, ::2].contiguous(), past[..., ::2, ::2].contiguous()
+    weight = torch.ones_like(there)
+    gain, mean, mean_past = weight, weight, weight
     for _ in range(_EXPOSURE_ROUNDS):
         weight = weight / weight.sum()
-        mean, mean_past = (weight * luminance).sum(), (weight * past).sum()
-        centred = past - mean_past
-        covariance = (weight * centred * (luminance - mean)).sum()
+        mean, mean_past = (weight * here).sum(), (weight * there).sum()
+        centred = there - mean_past
+        covariance = (weight * centred * (here - mean)).sum()
         gain = (covariance + _EXPOSURE_PRIOR) / ((weight * centred.square()).sum() + _EXPOSURE_PRIOR)
-        exposed = centred * gain.clamp(0.8, 1.25) + mean
-        weight = torch.exp(((luminance - exposed) / _EXPOSURE_OUTLIER).square().neg()) + 1e-3
-    return exposed
+        gain = gain.clamp(0.8, 1.25)
+        weight = torch.exp(((here - mean - centred * gain) / _EXPOSURE_OUTLIER).square().neg()) + 1e-3
+    return (past - mean_past) * gain + mean
 
 
 def same_things(luminance: Tensor, past: Tensor) -> Tensor:

@@ -83,9 +83,7 @@ def test_a_state_is_small_and_of_the_first_frame_empty(
     assert same(frames.colorize(pan[:1]), begun)
 
 
-def test_frame_by_frame_nothing_is_carried_over(
-    colorizer: Colorizer, reference: EncodedReference, pan: Frames
-) -> None:
+def test_frame_by_frame_nothing_is_carried_over(colorizer: Colorizer, reference: EncodedReference, pan: Frames) -> None:
     forwards = colorizer.film(reference, CODING, steady=False).colorize(pan)
     backwards = colorizer.film(reference, CODING, steady=False).colorize(pan[::-1])[::-1]
     for one, other in zip(forwards, backwards, strict=True):
@@ -160,9 +158,7 @@ def test_what_is_no_plane_of_the_shot_is_said(colorizer: Colorizer, reference: E
         colorizer.film(None, CODING)  # type: ignore[arg-type]
 
 
-def test_a_network_takes_several_frames_at_once(
-    colorizer: Colorizer, reference: EncodedReference, pan: Frames
-) -> None:
+def test_a_network_takes_several_frames_at_once(colorizer: Colorizer, reference: EncodedReference, pan: Frames) -> None:
     """As CUDA devices are given them."""
     luminance = torch.from_numpy(CODING.lightness_table()[np.stack(pan)])[:, None]
     with torch.inference_mode():

@@ -1,5 +1,8 @@
 """Steady colour: calm where the film holds still or moves as a whole, free where it shows something else."""
 
+from itertools import pairwise
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -56,8 +59,6 @@ def test_motion_points_to_where_things_were(ground: NDArray[np.float32]) -> None
 
 
 def test_motion_is_the_same_with_every_number_of_threads(ground: NDArray[np.float32]) -> None:
-    import cv2
-
     big = ndimage.zoom(ground, 2, order=1)
     threads = cv2.getNumThreads()
     try:
@@ -78,11 +79,13 @@ def test_a_jittering_network_is_calmed(ground: NDArray[np.float32]) -> None:
     light = [ground[:96, :128] * random.uniform(0.95, 1.05) for _ in range(16)]
     for views in (still, pan, light):
         jitter = [ndimage.gaussian_filter(random.normal(0, 60, (2, *SIZE)), (0, 6, 6)) for _ in views]
-        frames = [frame(view, np.reshape((20, -10), (2, 1, 1)) + noise) for view, noise in zip(views, jitter, strict=True)]
+        frames = [
+            frame(view, np.reshape((20, -10), (2, 1, 1)) + noise) for view, noise in zip(views, jitter, strict=True)
+        ]
         held = filtered(frames)
         inner = (..., slice(8, -8), slice(36, -36))  # what comes in at the border has no past
-        own = torch.stack([b[0].ab - a[0].ab for a, b in zip(frames[8:], frames[9:], strict=False)])[inner].abs().mean()
-        calm = torch.stack([b.ab - a.ab for a, b in zip(held[8:], held[9:], strict=False)])[inner].abs().mean()
+        own = torch.stack([b[0].ab - a[0].ab for a, b in pairwise(frames[8:])])[inner].abs().mean()
+        calm = torch.stack([b.ab - a.ab for a, b in pairwise(held[8:])])[inner].abs().mean()
         assert calm < 0.25 * own
         error = (held[-1].ab - torch.tensor([20.0, -10.0]).view(1, 2, 1, 1))[inner].abs().mean()
         assert error < 0.5 * (frames[-1][0].ab - torch.tensor([20.0, -10.0]).view(1, 2, 1, 1))[inner].abs().mean()
