@@ -20,11 +20,13 @@ from sscn.video import RED_AND_BLUE, SampleCoding
 
 Siting = Literal["left", "center", "topleft"]
 _FACTORS = (1, 2, 4)
-_TABLE_BITS = 16
 _BAND_SAMPLES = 1 << 15
 """On a CPU planes are made in bands of about so many samples, which stay in its cache."""
 _EDGE_RADIUS, _EDGE_EPSILON = 1, 3e-3
 """Guided filter on the chroma's grid: window radius in its pixels, variance of L* / 100 that counts as plain ground."""
+_STEP = 0.03
+"""CIE f(Y): colour differences are computed for a place's own light, and for so much less and more, and taken to be
+linear in Y' around it. Several times cheaper than at the size of the planes of HD, and as good (PSNR within 0.05 dB)."""
 _ROOT, _TANGENT = 6 / 29, 3 * (6 / 29) ** 2
 _KNEE = 0.0031308
 
@@ -143,15 +145,9 @@ def _between(maps: Tensor, places: tuple[Tensor, Tensor], dim: int) -> Tensor:
 class ChromaPlanes:
     """Makes the chroma planes of films of one coding and grid."""
 
-    def __init__(self, coding: SampleCoding, grid: ChromaGrid, device: torch.device) -> None:
+    def __init__(self, coding: SampleCoding, grid: ChromaGrid) -> None:
         self.coding = coding
         self.grid = grid
-        _, rows = _sums(torch.zeros(1, 4, 4, dtype=torch.int32), 1, grid.down, grid.on_rows)
-        _, columns = _sums(torch.zeros(1, 4, 4, dtype=torch.int32), 2, grid.across, grid.on_columns)
-        weight = rows * columns
-        self._shift = max(0, coding.bit_depth + weight.bit_length() - 1 - _TABLE_BITS)
-        means = torch.arange(1 << _TABLE_BITS, dtype=torch.float64) * (2**self._shift / weight)
-        self._table = colour.lab_function(colour.decoded(coding.signal(means))).to(device)
 
     def of(self, luma: Tensor, luminance: Tensor, ab: Tensor) -> Tensor:
         """Chroma samples.
@@ -164,10 +160,7 @@ class ChromaPlanes:
         Returns:
             Cb and Cr, int32 (N, 2, H / down, W / across), sizes rounded up.
         """
-        guide = luminance / 100
-        slope = guided_slope(guide, ab, _EDGE_RADIUS, _EDGE_EPSILON)
-        # on its own grid the chroma stays as it is; only what is finer follows the luma
-        model = torch.cat([slope, ab - slope * guide], 1)
+        model = self._model(luminance, ab)
         height, width = luma.shape[-2:]
         across = _places(model.shape[3], width, self.grid.across, self.grid.on_columns)
         # columns are chosen as rows are: several times faster
@@ -181,33 +174,43 @@ class ChromaPlanes:
             [
                 self._band(
                     _between(model, (down[0][band], down[1][band]), 2),
-                    *(part[:, band] for part in (cells.total, cells.least, cells.greatest)),
+                    CellLuma(cells.total[:, band], cells.weight, cells.least[:, band], cells.greatest[:, band]),
                 )
                 for band in bands
             ],
             2,
         )
 
-    def _band(self, model: Tensor, total: Tensor, least: Tensor, greatest: Tensor) -> Tensor:
+    def _model(self, luminance: Tensor, ab: Tensor) -> Tensor:
+        """Cb and Cr of each place as they go with Y' around its own: slopes and offsets, (N, 4, h, w).
+
+        On its own grid the chroma stays as it is; what is finer follows the luma, as the chroma around does.
+        """
+        slope = guided_slope(luminance / 100, ab, _EDGE_RADIUS, _EDGE_EPSILON) * 1.16
+        f = (luminance + 16) / 116
+        parts = []
+        for at in (f, (f - _STEP).clamp_min(4 / 29), (f + _STEP).clamp_max(1)):
+            differences = colour_differences(at[:, 0], ab + slope * (at - f), self.coding.matrix)
+            parts.append((_encoded(_cubed(at)) - 0.055, differences))
+        (own, middle), (dark, low), (light, high) = parts
+        rise = (high - low) / (light - dark)
+        return torch.cat([rise, middle - rise * own], 1)
+
+    def _band(self, model: Tensor, cells: CellLuma) -> Tensor:
         """Some rows of the planes."""
-        numbers = (total >> self._shift).clamp_(max=(1 << _TABLE_BITS) - 1)
-        fy = self._table.index_select(0, numbers.flatten()).view_as(numbers)
-        ab = apply_model(model, (fy * 1.16 - 0.16)[:, None])
-        signal, matrix = self.coding.signal, self.coding.matrix
-        return self.coding.samples(colour_differences(fy, ab, signal(least), signal(greatest), matrix))
+        signal = self.coding.signal
+        differences = apply_model(model, signal(cells.total.float().mul_(1 / cells.weight))[:, None])
+        return self.coding.samples(inside(differences, signal(cells.least), signal(cells.greatest), self.coding.matrix))
 
 
-def colour_differences(fy: Tensor, ab: Tensor, darkest: Tensor, lightest: Tensor, matrix: str) -> Tensor:
-    """Lab as colour differences of Y'CbCr, inside R'G'B' for luma from ``darkest`` to ``lightest``.
+def colour_differences(fy: Tensor, ab: Tensor, matrix: str) -> Tensor:
+    """Lab as colour differences of Y'CbCr.
 
-    What is outside sRGB is first moved towards the grey of equal Y in linear light, as for stills, then, with the luma
-    at hand, towards that luma's grey.
+    What is outside sRGB is moved towards the grey of equal Y in linear light, as for stills.
 
     Args:
         fy: CIE f(Y), (N, h, w).
         ab: a* and b*, (N, 2, h, w).
-        darkest: Y' 0..1, (N, h, w).
-        lightest: likewise.
         matrix: one of ``RED_AND_BLUE``.
 
     Returns:
@@ -222,9 +225,22 @@ def colour_differences(fy: Tensor, ab: Tensor, darkest: Tensor, lightest: Tensor
     red, green, blue = (_encoded(torch.addcmul(y, part, keep)) for part in (red, green, blue))
     of_red, of_blue = RED_AND_BLUE[matrix]
     luma = (green * (1 - of_red - of_blue)).add_(red, alpha=of_red).add_(blue, alpha=of_blue)
-    red, green, blue = (part.sub_(luma) for part in (red, green, blue))
-    keep = _room(red, green, blue, darkest, lightest)
-    return torch.stack([blue.mul_(keep).mul_(0.5 / (1 - of_blue)), red.mul_(keep).mul_(0.5 / (1 - of_red))], 1)
+    return torch.stack([blue.sub_(luma).mul_(0.5 / (1 - of_blue)), red.sub_(luma).mul_(0.5 / (1 - of_red))], 1)
+
+
+def inside(differences: Tensor, darkest: Tensor, lightest: Tensor, matrix: str) -> Tensor:
+    """As much of colour differences as leaves R'G'B' between 0 and 1.
+
+    Args:
+        differences: Cb and Cr, (N, 2, h, w).
+        darkest: the least Y' 0..1 that they go with, (N, h, w).
+        lightest: the greatest.
+        matrix: one of ``RED_AND_BLUE``.
+    """
+    of_red, of_blue = RED_AND_BLUE[matrix]
+    blue, red = differences[:, 0] * (2 * (1 - of_blue)), differences[:, 1] * (2 * (1 - of_red))
+    green = (red * (of_red / (of_red + of_blue - 1))).add_(blue, alpha=of_blue / (of_red + of_blue - 1))
+    return differences * _room(red, green, blue, darkest, lightest)[:, None]
 
 
 def _room(red: Tensor, green: Tensor, blue: Tensor, least: Tensor, greatest: Tensor) -> Tensor:

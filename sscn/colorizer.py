@@ -186,7 +186,7 @@ class Colorizer:
             SscnError: a reference that another preset encoded, or chroma that is not handled.
         """
         self._check(reference)
-        planes = ChromaPlanes(coding, ChromaGrid(across, down, siting), self._device)
+        planes = ChromaPlanes(coding, ChromaGrid(across, down, siting))
         return FilmColorizer(self._network, reference, planes, device=self._device, size=self._size, steady=steady)
 
     def _check(self, reference: EncodedReference) -> None:

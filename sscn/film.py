@@ -131,7 +131,8 @@ class FilmColorizer:
         started = time.perf_counter()
         samples = torch.stack([torch.from_numpy(luma.astype(np.int32)).to(self._device) for luma in lumas])
         luminance = self._luminance(samples)
-        half = resize(luminance, half_size(luminance))
+        even = luminance.shape[-2] % 2 == luminance.shape[-1] % 2 == 0
+        half = F.avg_pool2d(luminance, 2) if even else resize(luminance, half_size(luminance))  # the one is faster
         self._sync()
         looked = time.perf_counter()
         with exact():

@@ -61,14 +61,14 @@ def steadied(now: PredictedChroma, luminance: Tensor, before: Held, motion: Tens
         before: the frame before, of the same size.
         motion: where each place was in it, (1, 2, h, w): x, y in pixels from here.
     """
-    still = exposed_like(luminance, before.luminance)
-    moved = exposed_like(luminance, carried(before.luminance, motion))
+    there = torch.cat([before.ab, before.weight, before.luminance], 1)
+    brought = carried(there, motion)
+    still, moved = (exposed_like(luminance, past[:, 3:]) for past in (there, brought))
     misfits = [box_mean((luminance - past).abs(), 1) for past in (moved, still)]
     moves = (misfits[0] + _MOTION_PRICE < misfits[1]).to(motion.dtype)
-    motion = motion * moves
-    past = carried(torch.cat([before.ab, before.weight], 1), motion)
-    ab, weight = past[:, :2], past[:, 2:].clamp(0, _MOST_WEIGHT)
-    known = same_things(luminance, torch.lerp(still, moved, moves)) * _inside(motion)
+    past = torch.lerp(there, brought, moves)
+    ab, weight = past[:, :2], past[:, 2:3].clamp(0, _MOST_WEIGHT)
+    known = same_things(luminance, torch.lerp(still, moved, moves)) * _inside(motion * moves)
     known = known * ((known.mean() - _LEAST_KNOWN) / (_WELL_KNOWN - _LEAST_KNOWN)).clamp(0, 1)
     apart = box_mean(now.ab - ab, 1).square().sum(1, keepdim=True)
     weight = weight * known * torch.exp(apart / -(_OTHER_COLOUR**2))
@@ -109,7 +109,7 @@ def same_things(luminance: Tensor, past: Tensor) -> Tensor:
     difference = luminance - past
     difference = difference - box_mean(difference, _LIGHT_RADIUS).clamp(-_LIGHT_CHANGE, _LIGHT_CHANGE)
     misfit = difference.abs()
-    grain = misfit.median().clamp_max(_MOST_GRAIN)
+    grain = misfit[..., ::2, ::2].median().clamp_max(_MOST_GRAIN)
     return torch.exp(((misfit - grain).clamp_min(0) / (_MISFIT + _GRAIN_SHARE * grain)).square().neg())
 
 
