@@ -15,14 +15,18 @@ from torch import Tensor
 
 from sscn import colour
 from sscn.errors import SscnError
-from sscn.guided_filter import apply_model, guided_model
+from sscn.guided_filter import apply_model, guided_slope
 from sscn.video import RED_AND_BLUE, SampleCoding
 
 Siting = Literal["left", "center", "topleft"]
 _FACTORS = (1, 2, 4)
-_TABLE_BITS = 16
-_EDGE_RADIUS, _EDGE_EPSILON = 1, 1e-3
+_BAND_SAMPLES = 1 << 15
+"""On a CPU planes are made in bands of about so many samples, which stay in its cache."""
+_EDGE_RADIUS, _EDGE_EPSILON = 1, 3e-3
 """Guided filter on the chroma's grid: window radius in its pixels, variance of L* / 100 that counts as plain ground."""
+_STEP = 0.03
+"""CIE f(Y): colour differences are computed for a place's own light, and for so much less and more, and taken to be
+linear in Y' around it. Several times cheaper than at the size of the planes of HD, and as good (PSNR within 0.05 dB)."""
 _ROOT, _TANGENT = 6 / 29, 3 * (6 / 29) ** 2
 _KNEE = 0.0031308
 
@@ -108,7 +112,7 @@ def _joined(luma: Tensor, dim: int, factor: int, join: Callable[[Tensor, Tensor]
 
 
 def _every(maps: Tensor, dim: int, offset: int, step: int) -> Tensor:
-    """Entries ``offset``, ``offset + step`` ... along ``dim``, one for each begun step; beyond the edges those there."""
+    """Entries ``offset``, ``offset + step`` ... along ``dim``, one for each begun step; beyond edges those there."""
     length = maps.shape[dim]
     count = -(-length // step)
     chosen = [slice(None)] * maps.ndim
@@ -120,37 +124,30 @@ def _every(maps: Tensor, dim: int, offset: int, step: int) -> Tensor:
     return torch.cat([*before, found, maps.narrow(dim, length - 1, 1)], dim).narrow(dim, 0, count)
 
 
-def _sampled(maps: Tensor, luma_size: tuple[int, int], grid: ChromaGrid) -> Tensor:
-    """Maps (N, C, h, w) of the whole picture at the places of the chroma samples, bilinear."""
-    for dim, length, factor, on_sample in (
-        (3, luma_size[1], grid.across, grid.on_columns),
-        (2, luma_size[0], grid.down, grid.on_rows),
-    ):
-        last = maps.shape[dim] - 1
-        centre = 0.5 if on_sample else factor / 2
-        places = torch.arange(-(-length // factor), dtype=torch.float64) * factor + centre
-        places = (places * (maps.shape[dim] / length) - 0.5).clamp_(0, last)
-        before = places.long().clamp_(max=max(last - 1, 0))
-        fraction = (places - before).float().to(maps.device)
-        before = before.to(maps.device)
-        shape = (-1,) if dim == 3 else (-1, 1)
-        behind = maps.index_select(dim, (before + 1).clamp_(max=last))
-        maps = maps.index_select(dim, before).lerp_(behind, fraction.view(shape))
-    return maps
+def _places(count: int, length: int, factor: int, on_sample: bool) -> tuple[Tensor, Tensor]:
+    """Where chroma samples lie among ``count`` map entries that span ``length`` luma samples: the entry before each
+    of them, and how far it is to the next one."""
+    centres = torch.arange(-(-length // factor), dtype=torch.float64) * factor + (0.5 if on_sample else factor / 2)
+    places = (centres * (count / length) - 0.5).clamp_(0, count - 1)
+    before = places.long().clamp_(max=max(count - 2, 0))
+    return before, (places - before).float()
+
+
+def _between(maps: Tensor, places: tuple[Tensor, Tensor], dim: int) -> Tensor:
+    """Maps at ``places`` along ``dim``, linearly."""
+    before, fraction = (part.to(maps.device) for part in places)
+    shape = [1] * maps.ndim
+    shape[dim] = -1
+    behind = maps.index_select(dim, (before + 1).clamp_(max=maps.shape[dim] - 1))
+    return maps.index_select(dim, before).lerp_(behind, fraction.view(shape))
 
 
 class ChromaPlanes:
     """Makes the chroma planes of films of one coding and grid."""
 
-    def __init__(self, coding: SampleCoding, grid: ChromaGrid, device: torch.device) -> None:
+    def __init__(self, coding: SampleCoding, grid: ChromaGrid) -> None:
         self.coding = coding
         self.grid = grid
-        _, rows = _sums(torch.zeros(1, 4, 4, dtype=torch.int32), 1, grid.down, grid.on_rows)
-        _, columns = _sums(torch.zeros(1, 4, 4, dtype=torch.int32), 2, grid.across, grid.on_columns)
-        weight = rows * columns
-        self._shift = max(0, coding.bit_depth + weight.bit_length() - 1 - _TABLE_BITS)
-        means = torch.arange(1 << _TABLE_BITS, dtype=torch.float64) * (2**self._shift / weight)
-        self._table = colour.lab_function(colour.decoded(coding.signal(means))).to(device)
 
     def of(self, luma: Tensor, luminance: Tensor, ab: Tensor) -> Tensor:
         """Chroma samples.
@@ -163,50 +160,87 @@ class ChromaPlanes:
         Returns:
             Cb and Cr, int32 (N, 2, H / down, W / across), sizes rounded up.
         """
+        model = self._model(luminance, ab)
+        height, width = luma.shape[-2:]
+        across = _places(model.shape[3], width, self.grid.across, self.grid.on_columns)
+        # columns are chosen as rows are: several times faster
+        model = _between(model.permute(3, 0, 1, 2).contiguous(), across, 0).permute(1, 2, 3, 0).contiguous()
+        down = _places(model.shape[2], height, self.grid.down, self.grid.on_rows)
         cells = cell_luma(luma, self.grid)
-        numbers = (cells.total >> self._shift).clamp_(max=(1 << _TABLE_BITS) - 1)
-        fy = self._table.index_select(0, numbers.flatten()).view_as(numbers)
-        model = guided_model(luminance / 100, ab, _EDGE_RADIUS, _EDGE_EPSILON)
-        size = (luma.shape[-2], luma.shape[-1])
-        fitted = apply_model(_sampled(model, size, self.grid), (fy * 1.16 - 0.16)[:, None])
-        return self.coding.samples(
-            colour_differences(
-                fy, fitted, self.coding.signal(cells.least), self.coding.signal(cells.greatest), self.coding.matrix
-            )
+        rows, columns = self.grid.size(height, width)
+        band = max(1, _BAND_SAMPLES // columns) if luma.device.type == "cpu" else rows
+        bands = [slice(top, top + band) for top in range(0, rows, band)]
+        return torch.cat(
+            [
+                self._band(
+                    _between(model, (down[0][band], down[1][band]), 2),
+                    CellLuma(cells.total[:, band], cells.weight, cells.least[:, band], cells.greatest[:, band]),
+                )
+                for band in bands
+            ],
+            2,
         )
 
+    def _model(self, luminance: Tensor, ab: Tensor) -> Tensor:
+        """Cb and Cr of each place as they go with Y' around its own: slopes and offsets, (N, 4, h, w).
 
-def colour_differences(fy: Tensor, ab: Tensor, darkest: Tensor, lightest: Tensor, matrix: str) -> Tensor:
-    """Lab as colour differences of Y'CbCr, inside R'G'B' for luma from ``darkest`` to ``lightest``.
+        On its own grid the chroma stays as it is; what is finer follows the luma, as the chroma around does.
+        """
+        slope = guided_slope(luminance / 100, ab, _EDGE_RADIUS, _EDGE_EPSILON) * 1.16
+        f = (luminance + 16) / 116
+        parts = []
+        for at in (f, (f - _STEP).clamp_min(4 / 29), (f + _STEP).clamp_max(1)):
+            differences = colour_differences(at[:, 0], ab + slope * (at - f), self.coding.matrix)
+            parts.append((_encoded(_cubed(at)) - 0.055, differences))
+        (own, middle), (dark, low), (light, high) = parts
+        rise = (high - low) / (light - dark)
+        return torch.cat([rise, middle - rise * own], 1)
 
-    What is outside sRGB is first moved towards the grey of equal Y in linear light, as for stills, then, with the luma
-    at hand, towards that luma's grey.
+    def _band(self, model: Tensor, cells: CellLuma) -> Tensor:
+        """Some rows of the planes."""
+        signal = self.coding.signal
+        differences = apply_model(model, signal(cells.total.float().mul_(1 / cells.weight))[:, None])
+        return self.coding.samples(inside(differences, signal(cells.least), signal(cells.greatest), self.coding.matrix))
+
+
+def colour_differences(fy: Tensor, ab: Tensor, matrix: str) -> Tensor:
+    """Lab as colour differences of Y'CbCr.
+
+    What is outside sRGB is moved towards the grey of equal Y in linear light, as for stills.
 
     Args:
         fy: CIE f(Y), (N, h, w).
         ab: a* and b*, (N, 2, h, w).
-        darkest: Y' 0..1, (N, h, w).
-        lightest: likewise.
         matrix: one of ``RED_AND_BLUE``.
 
     Returns:
         Cb and Cr, -0.5..0.5, (N, 2, h, w).
     """
-    inverse = np.linalg.inv(np.array(colour.RGB_TO_XYZ))
+    inverse = np.linalg.inv(np.array(colour.RGB_TO_XYZ)) * np.array(colour.WHITE_D65)
     y = _cubed(fy)
-    x = (_cubed(fy + ab[:, 0] / 500) - y) * colour.WHITE_D65[0]
-    z = (_cubed(fy - ab[:, 1] / 200) - y) * colour.WHITE_D65[2]
-    red = x * inverse[0, 0] + z * inverse[0, 2]
-    blue = x * inverse[2, 0] + z * inverse[2, 2]
-    weights = colour.RGB_TO_XYZ[1]
-    green = (red * weights[0] + blue * weights[2]) / -weights[1]
+    x = _cubed(torch.add(fy, ab[:, 0], alpha=1 / 500)).sub_(y)
+    z = _cubed(torch.sub(fy, ab[:, 1], alpha=1 / 200)).sub_(y)
+    red, green, blue = (torch.add(x * float(row[0]), z, alpha=float(row[2])) for row in inverse)
     keep = _room(red, green, blue, y, y)
-    red, green, blue = (_encoded(part.mul_(keep).add_(y)) for part in (red, green, blue))
+    red, green, blue = (_encoded(torch.addcmul(y, part, keep)) for part in (red, green, blue))
     of_red, of_blue = RED_AND_BLUE[matrix]
-    luma = green * (1 - of_red - of_blue) + red * of_red + blue * of_blue
-    red, green, blue = (part.sub_(luma) for part in (red, green, blue))
-    keep = _room(red, green, blue, darkest, lightest)
-    return torch.stack([blue.mul_(keep).div_(2 * (1 - of_blue)), red.mul_(keep).div_(2 * (1 - of_red))], 1)
+    luma = (green * (1 - of_red - of_blue)).add_(red, alpha=of_red).add_(blue, alpha=of_blue)
+    return torch.stack([blue.sub_(luma).mul_(0.5 / (1 - of_blue)), red.sub_(luma).mul_(0.5 / (1 - of_red))], 1)
+
+
+def inside(differences: Tensor, darkest: Tensor, lightest: Tensor, matrix: str) -> Tensor:
+    """As much of colour differences as leaves R'G'B' between 0 and 1.
+
+    Args:
+        differences: Cb and Cr, (N, 2, h, w).
+        darkest: the least Y' 0..1 that they go with, (N, h, w).
+        lightest: the greatest.
+        matrix: one of ``RED_AND_BLUE``.
+    """
+    of_red, of_blue = RED_AND_BLUE[matrix]
+    blue, red = differences[:, 0] * (2 * (1 - of_blue)), differences[:, 1] * (2 * (1 - of_red))
+    green = (red * (of_red / (of_red + of_blue - 1))).add_(blue, alpha=of_blue / (of_red + of_blue - 1))
+    return differences * _room(red, green, blue, darkest, lightest)[:, None]
 
 
 def _room(red: Tensor, green: Tensor, blue: Tensor, least: Tensor, greatest: Tensor) -> Tensor:
@@ -227,6 +261,6 @@ def _cubed(f: Tensor) -> Tensor:
 
 
 def _encoded(linear: Tensor) -> Tensor:
-    """``colour.encoded``."""
-    high = linear.clamp_min(_KNEE).pow_(1 / 2.4).mul_(1.055).sub_(0.055)
+    """``colour.encoded`` but for a constant, 0.055, which differences do not have."""
+    high = linear.clamp_min(_KNEE).pow_(1 / 2.4).mul_(1.055)
     return high.add_((linear - _KNEE).clamp_max_(0), alpha=12.92)

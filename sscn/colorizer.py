@@ -186,7 +186,7 @@ class Colorizer:
             SscnError: a reference that another preset encoded, or chroma that is not handled.
         """
         self._check(reference)
-        planes = ChromaPlanes(coding, ChromaGrid(across, down, siting), self._device)
+        planes = ChromaPlanes(coding, ChromaGrid(across, down, siting))
         return FilmColorizer(self._network, reference, planes, device=self._device, size=self._size, steady=steady)
 
     def _check(self, reference: EncodedReference) -> None:
@@ -195,11 +195,12 @@ class Colorizer:
 
     def _reduced(self, picture: Picture) -> Tensor:
         """Linear light (1 or 3, h, w) of the picture, a huge one first brought near twice the working size."""
-        return colour.reduced_linear(picture, reducing_factor(*picture.shape[:2], self._size))
+        return colour.reduced_linear(picture, reducing_factor(picture.shape[0], picture.shape[1], self._size))
 
     def _at_working_size(self, maps: Tensor, picture: Picture) -> Tensor:
         """(1, C, h, w) -> the picture's shape with a long side of at most ``size``, no side under the stride."""
-        return resized(maps, working_size(*picture.shape[:2], self._size, self._network.minimum_size))
+        least = self._network.minimum_size
+        return resized(maps, working_size(picture.shape[0], picture.shape[1], self._size, least))
 
     def _finish(self, picture: Picture, luminance: Tensor, predicted: PredictedChroma) -> Picture:
         """Bring chroma to full size along the edges of the full-size luminance and join it with that luminance.

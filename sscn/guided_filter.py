@@ -60,6 +60,15 @@ def guided_model(guide: Tensor, values: Tensor, radius: int, epsilon: float, wei
     return box_mean(torch.cat([slope, offset], 1), radius)
 
 
+def guided_slope(guide: Tensor, values: Tensor, radius: int, epsilon: float) -> Tensor:
+    """The slopes of ``guided_model`` alone, with equal trust in all values: (N, C, H, W)."""
+    channels = values.shape[1]
+    means = box_mean(torch.cat([guide, guide * guide, values, guide * values], 1), radius)
+    mean_guide, mean_square = means[:, :1], means[:, 1:2]
+    covariance = means[:, 2 + channels :] - mean_guide * means[:, 2 : 2 + channels]
+    return box_mean(covariance / (mean_square - mean_guide * mean_guide + epsilon), radius)
+
+
 def apply_model(model: Tensor, guide: Tensor) -> Tensor:
     """Evaluate ``guided_model`` on ``guide`` (N, 1, H, W) of the model's own size -> (N, C, H, W)."""
     slope, offset = model.chunk(2, dim=1)

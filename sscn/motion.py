@@ -31,5 +31,5 @@ def motion(luminance: NDArray[np.float32], before: NDArray[np.float32]) -> NDArr
     search.setFinestScale(0)
     search.setPatchStride(_STRIDE)
     search.setVariationalRefinementIterations(0)
-    found: NDArray[np.float32] = np.ascontiguousarray(search.calc(now, then, None).transpose(2, 0, 1))
+    found: NDArray[np.float32] = np.ascontiguousarray(search.calc(now, then, None).transpose(2, 0, 1))  # type: ignore[call-overload] # None: from nothing
     return found

@@ -98,7 +98,7 @@ class SSCN(nn.Module):
         return self._predict(luminance, reference, (luminance.shape[-2], luminance.shape[-1]))
 
     def at_half_size(self, luminance: Tensor, reference: DefaultReference) -> PredictedChroma:
-        """As ``forward``, but with chroma and confidence as fine as they are known: (N, ., H / 2, W / 2), rounded up."""
+        """As ``forward``, chroma and confidence only as fine as they are known: (N, ., H / 2, W / 2), rounded up."""
         return self._predict(luminance, reference, half_size(luminance))
 
     def _predict(self, luminance: Tensor, reference: DefaultReference, size: tuple[int, int]) -> PredictedChroma:
@@ -106,7 +106,7 @@ class SSCN(nn.Module):
         features = self.extract(luminance)
         light = resize(luminance, features.fine.shape[-2:])
         match, aligned = self.transfer(features, luminance, reference)
-        found = [self.global_style.match(one, reference.coarse) for one in features.coarse.split(1)]
+        found = [self.global_style.match(one, reference.coarse) for one in torch.split(features.coarse, 1)]
         semantic = GlobalMatch(*map(torch.cat, zip(*found, strict=True)))
         style = self.global_style(semantic, features, light, reference.coarse.style)
         unit = reference.coarse.style.unit
@@ -118,7 +118,7 @@ class SSCN(nn.Module):
         self, features: MatchingFeatures, luminance: Tensor, reference: DefaultReference
     ) -> tuple[LocalMatch, AlignedReference]:
         """Fine matching and warp of N targets: the match, and the reference put where it says."""
-        found = [self.local_detail(one, reference.fine) for one in features.fine.split(1)]
+        found = [self.local_detail(one, reference.fine) for one in torch.split(features.fine, 1)]
         match = LocalMatch(*map(torch.cat, zip(*found, strict=True)))
         picture = reference.fine.picture.expand(len(luminance), -1, -1, -1)
         return match, align(match, picture, resize(luminance, half_size(luminance)))

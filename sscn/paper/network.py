@@ -145,7 +145,7 @@ class PaperSSCN(nn.Module):
 
     def at_half_size(self, luminance: Tensor, reference: PaperReference) -> PaperPrediction:
         """As ``forward``, chroma and confidence averaged to half the size, rounded up."""
-        answer = self(luminance, reference)
+        answer = self.forward(luminance, reference)
         size = (-(-luminance.shape[-2] // 2), -(-luminance.shape[-1] // 2))
         ab, confidence = (F.adaptive_avg_pool2d(maps, size) for maps in (answer.ab, answer.confidence))
         return answer._replace(ab=ab, confidence=confidence)
