@@ -66,12 +66,7 @@ def test_an_error_of_the_source_comes_out_behind_what_came_before_it(error: Base
 
     taken: list[int] = []
     with pytest.raises(type(error)) as raised, ahead(source, 8) as numbers:
-<<<<<<< HEAD
-        for number in numbers:
-            taken.append(number)
-=======
         taken.extend(numbers)
->>>>>>> filmtests
     assert taken == [1, 2]
     assert raised.value is error
     assert not readers()
