@@ -70,9 +70,9 @@ class LineProgress:
         if now - self._last >= LINE_SECONDS or self._through == self._total:
             self._last = now
             rate = (self._through - self._passed) / max(now - self._start, 1e-9)
-            left = (self._total - self._through) / rate
+            left = _clock((self._total - self._through) / rate) if rate else "unknown time"
             bad = f", {self._failed} failed" if self._failed else ""
-            self.say(f"{self._through}/{self._total} {self._unit}{bad}, {rate:.2f}/s, {_clock(left)} left")
+            self.say(f"{self._through}/{self._total} {self._unit}{bad}, {rate:.2f}/s, {left} left")
 
     def pass_over(self, count: int) -> None:
         """See `Progress`."""

@@ -20,7 +20,7 @@ _PLACES = 6
 _THUMBNAIL = 64
 # Neighbours differ by no more than grain (in units of the pictures' own contrast), or by much less than pictures far
 # apart do. Pages of one book, cards of one file and photographs of one album differ as much from the next as from any.
-_STILL = 0.03
+_STILL = 0.05
 _MUCH_LESS = 0.4
 
 

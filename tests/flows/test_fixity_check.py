@@ -45,7 +45,7 @@ def test_ctrl_c_does_not_wait_for_all_files(tmp_path: Path, monkeypatch: pytest.
         time.sleep(0.02)
         return sha256_file(path)
 
-    monkeypatch.setattr(fixity_check, "sha256_file", slowly)
+    monkeypatch.setattr(fixity_check, "film_sha256", slowly)
     records = []
     for number in range(200):
         path = tmp_path / f"{number:03}.tif"
