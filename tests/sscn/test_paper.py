@@ -54,6 +54,17 @@ def test_any_size_from_64_fits(network, size):
     assert predicted.ab.abs().max() <= 110
 
 
+def test_films_get_it_at_half_the_size(network):
+    target, reference = _photograph("cat-chelsea", (75, 130)), _photograph("forest-stream", (100, 65))
+    with torch.inference_mode():
+        encoded = network.encode_reference(reference)
+        predicted = network.at_half_size(target[:, :1], encoded)
+        whole = network(target[:, :1], encoded)
+    assert predicted.ab.shape == (1, 2, 38, 65)
+    assert predicted.confidence.shape == (1, 1, 38, 65)
+    assert torch.allclose(predicted.ab.mean(dim=(2, 3)), whole.ab.mean(dim=(2, 3)), atol=1.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 512])
 def test_the_published_sizes(network, size):
