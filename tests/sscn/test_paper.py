@@ -62,7 +62,10 @@ def test_films_get_it_at_half_the_size(network):
         whole = network(target[:, :1], encoded)
     assert predicted.ab.shape == (1, 2, 38, 65)
     assert predicted.confidence.shape == (1, 1, 38, 65)
-    assert torch.allclose(predicted.ab.mean(dim=(2, 3)), whole.ab.mean(dim=(2, 3)), atol=1.0)
+    inner = whole.ab[:, :, 2:-2, 2:-2]
+    assert predicted.ab.min() >= whole.ab.min()
+    assert predicted.ab.max() <= whole.ab.max()
+    assert (predicted.ab.mean() - inner.mean()).abs() < 0.1 * (whole.ab.max() - whole.ab.min())
 
 
 @pytest.mark.slow
