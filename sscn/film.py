@@ -23,7 +23,8 @@ from sscn.steadying import Held, begun, steadied
 from sscn.video import Samples
 
 FILM_VERSION = 1
-"""Raised with every change that changes the colours of films, beside ``NETWORK_VERSION``."""
+"""Raised with every change of the arithmetic behind the network that changes a film's pixels (``NETWORK_VERSION`` tells
+of the network's own)."""
 STILL = 2.0
 """L*: what changes less than that from frame to frame holds still."""
 _AT_ONCE = 16
@@ -131,7 +132,8 @@ class FilmColorizer:
 
     def _batch(self, lumas: Sequence[Samples]) -> list[ColorizedFrame]:
         started = time.perf_counter()
-        samples = torch.stack([torch.from_numpy(luma.astype(np.int32)).to(self._device) for luma in lumas])
+        planes = [torch.from_numpy(luma.astype(np.int32))[None] for luma in lumas]
+        samples = (planes[0] if len(planes) == 1 else torch.cat(planes)).to(self._device)
         luminance = self._luminance(samples)
         even = luminance.shape[-2] % 2 == luminance.shape[-1] % 2 == 0
         half = F.avg_pool2d(luminance, 2) if even else resize(luminance, half_size(luminance))  # the one is faster
@@ -150,7 +152,7 @@ class FilmColorizer:
             self._before = held
         self._sync()
         moved = time.perf_counter()
-        planes = self._planes.of(samples, half, torch.cat(shown)).cpu().numpy().astype(lumas[0].dtype)
+        chroma = self._planes.of(samples, half, torch.cat(shown)).cpu().numpy().astype(lumas[0].dtype)
         confidences = answer.confidence.mean(dim=(1, 2, 3)).tolist()
         ended = time.perf_counter()
         self._seconds["network"] += networked - looked
@@ -158,7 +160,7 @@ class FilmColorizer:
         self._seconds["chroma"] += looked - started + ended - moved
         return [
             ColorizedFrame(blue, red, confidence, flicker)
-            for (blue, red), confidence, flicker in zip(planes, confidences, flickers, strict=True)
+            for (blue, red), confidence, flicker in zip(chroma, confidences, flickers, strict=True)
         ]
 
     def _sync(self) -> None:

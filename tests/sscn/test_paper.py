@@ -54,6 +54,20 @@ def test_any_size_from_64_fits(network, size):
     assert predicted.ab.abs().max() <= 110
 
 
+def test_films_get_it_at_half_the_size(network):
+    target, reference = _photograph("cat-chelsea", (75, 130)), _photograph("forest-stream", (100, 65))
+    with torch.inference_mode():
+        encoded = network.encode_reference(reference)
+        predicted = network.at_half_size(target[:, :1], encoded)
+        whole = network(target[:, :1], encoded)
+    assert predicted.ab.shape == (1, 2, 38, 65)
+    assert predicted.confidence.shape == (1, 1, 38, 65)
+    inner = whole.ab[:, :, 2:-2, 2:-2]
+    assert predicted.ab.min() >= whole.ab.min()
+    assert predicted.ab.max() <= whole.ab.max()
+    assert (predicted.ab.mean() - inner.mean()).abs() < 0.1 * (whole.ab.max() - whole.ab.min())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 512])
 def test_the_published_sizes(network, size):
