@@ -1,9 +1,15 @@
 """Film: the frames of one shot after one reference, straight to chroma planes."""
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +34,10 @@ of the network's own)."""
 STILL = 2.0
 """L*: what changes less than that from frame to frame holds still."""
 _AT_ONCE = 16
-"""Frames that a CUDA device takes at a time. On the CPU one by one is fastest, and cuts between calls do not matter."""
+"""Frames that a CUDA device takes at a time."""
+_MOST_THREADS = 8
+"""Frames that a CPU works on at a time, at most: each in a thread of its own, as the network's many small steps gain
+little from several threads for one frame. So the number of cores does not decide about the last bits either."""
 _STATE = ("chroma", "weight", "luminance")
 
 
@@ -36,6 +45,8 @@ _STATE = ("chroma", "weight", "luminance")
 class ColorizedFrame:
     """The colour of one frame."""
 
+    luma: Samples
+    """Its own, (H, W), as it was given."""
     chroma_blue: Samples
     """Cb, (H / down, W / across), sizes rounded up; uint8, or uint16 beyond 8 bits."""
     chroma_red: Samples
@@ -45,6 +56,19 @@ class ColorizedFrame:
     flicker: float | None
     """Mean absolute change of a* and b* since the frame before where the luminance held still; None for the first
     frame and where nothing did."""
+
+
+class _Seen(NamedTuple):
+    """What the network says about N frames, and how they have moved."""
+
+    lumas: Sequence[Samples]
+    samples: Tensor
+    """int32 (N, H, W)."""
+    luminance: Tensor
+    """L* at half the working size, (N, 1, h, w)."""
+    answer: PredictedChroma
+    motions: Sequence[Tensor | None]
+    """Of each since the frame before, (1, 2, h, w)."""
 
 
 class FilmColorizer:
@@ -74,13 +98,14 @@ class FilmColorizer:
         self._before: Held | None = None
         self._frame_size: tuple[int, ...] | None = None
         self._seconds = dict.fromkeys(("network", "motion", "chroma"), 0.0)
+        self._counting = threading.Lock()
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """Seconds spent so far in ``network``, ``motion`` (with the steadying) and ``chroma`` (luma in, planes out)."""
+        """Seconds spent so far in ``network``, ``motion`` (with the steadying) and ``chroma`` (luma in, planes out),
+        all threads together."""
         return MappingProxyType(self._seconds)
 
-    @torch.inference_mode()
     def colorize(self, lumas: Sequence[Samples]) -> list[ColorizedFrame]:
         """Colorize the next frames of the shot.
 
@@ -90,13 +115,22 @@ class FilmColorizer:
         Raises:
             SscnError: a plane of another size or type than the shot's.
         """
-        for luma in lumas:
-            self._check(luma)
-        at_once = _AT_ONCE if self._device.type == "cuda" else 1
-        done: list[ColorizedFrame] = []
-        for begin in range(0, len(lumas), at_once):
-            done += self._batch(lumas[begin : begin + at_once])
-        return done
+        return list(self.stream(lumas))
+
+    def stream(self, lumas: Iterable[Samples]) -> Generator[ColorizedFrame, None, None]:
+        """Colorize the next frames of the shot one after the other, as ``colorize`` does.
+
+        Some of ``lumas`` are taken ahead of the frames that come out; ``state`` is that after the last of these.
+        """
+        for seen in self._looks(lumas):
+            yield from self._finished(seen)
+
+    def predictions(self, lumas: Iterable[Samples]) -> Iterator[PredictedChroma]:
+        """The network's own answers alone, (1, ., H / 2, W / 2) of the working size: nothing is carried on."""
+        for seen in self._looks(lumas):
+            yield from (
+                PredictedChroma(*pair) for pair in zip(*(torch.split(maps, 1) for maps in seen.answer), strict=True)
+            )
 
     def state(self) -> dict[str, NDArray[np.float32]]:
         """All that the next frame depends on; empty before the first one."""
@@ -130,38 +164,96 @@ class FilmColorizer:
         if luma.shape != self._frame_size:
             raise SscnError(f"a frame's luma has the shape {luma.shape}, the shot's first one {self._frame_size}")
 
-    def _batch(self, lumas: Sequence[Samples]) -> list[ColorizedFrame]:
+    def _looks(self, lumas: Iterable[Samples]) -> Iterator[_Seen]:
+        """What the network says, some frames ahead: on CUDA in batches, on the CPU one frame a thread."""
+        at_once, threads = (_AT_ONCE, 1) if self._device.type == "cuda" else (1, torch.get_num_threads())
+        workers = min(threads, _MOST_THREADS)
+        before = self._before.luminance if self._before is not None else None
+        waiting: deque[Future[_Seen]] = deque()
+        source = iter(lumas)
+        pool = ThreadPoolExecutor(workers, "network", initializer=partial(torch.set_num_threads, 1))
+        try:
+            while batch := list(islice(source, at_once)):
+                samples, whole, half = self._prepared(batch)
+                if before is not None and before.shape[-2:] != half.shape[-2:]:
+                    raise SscnError("the saved state of the film's colours is of another size; colorize its shot anew")
+                waiting.append(pool.submit(self._look, batch, samples, whole, half, before))
+                before = half[-1:]
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads if self._device.type == "cpu" else torch.get_num_threads())
+
+    @torch.inference_mode()
+    def _prepared(self, lumas: Sequence[Samples]) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples, int32 (N, H, W), and their L* at the working size and at half of it, (N, 1, ., .)."""
         started = time.perf_counter()
+        for luma in lumas:
+            self._check(luma)
         planes = [torch.from_numpy(luma.astype(np.int32))[None] for luma in lumas]
         samples = (planes[0] if len(planes) == 1 else torch.cat(planes)).to(self._device)
         luminance = self._luminance(samples)
         even = luminance.shape[-2] % 2 == luminance.shape[-1] % 2 == 0
         half = F.avg_pool2d(luminance, 2) if even else resize(luminance, half_size(luminance))  # the one is faster
         self._sync()
-        looked = time.perf_counter()
+        with self._counting:
+            self._seconds["chroma"] += time.perf_counter() - started
+        return samples, luminance, half
+
+    @torch.inference_mode()
+    def _look(
+        self, lumas: Sequence[Samples], samples: Tensor, whole: Tensor, half: Tensor, before: Tensor | None
+    ) -> _Seen:
+        started = time.perf_counter()
         with exact():
-            answer = self._network.at_half_size(luminance, self._reference)  # type: ignore[arg-type] # of its kind
+            answer = PredictedChroma(*self._network.at_half_size(whole, self._reference))  # type: ignore[arg-type]
         self._sync()
         networked = time.perf_counter()
-        shown, flickers = [], []
-        for n in range(len(lumas)):
-            now = PredictedChroma(answer.ab[n : n + 1], answer.confidence[n : n + 1])
-            held = self._held(now, half[n : n + 1])
-            flickers.append(_flicker(held, self._before))
-            shown.append(held.ab)
+        motions = self._motions(half, before) if self._steady else [None] * len(lumas)
+        with self._counting:
+            self._seconds["network"] += networked - started
+            self._seconds["motion"] += time.perf_counter() - networked
+        return _Seen(lumas, samples, half, answer, motions)
+
+    def _motions(self, half: Tensor, before: Tensor | None) -> list[Tensor | None]:
+        frames = [frame[0, 0].cpu().numpy() for frame in (*([] if before is None else [before]), *torch.split(half, 1))]
+        found = [torch.from_numpy(motion(now, then))[None].to(self._device) for then, now in pairwise(frames)]
+        return [*([None] if before is None else []), *found]
+
+    def _finished(self, seen: _Seen) -> Iterator[ColorizedFrame]:
+        helds, flickers, planes, confidences = self._steadied(seen)
+        for luma, held, flicker, (blue, red), confidence in zip(
+            seen.lumas, helds, flickers, planes, confidences, strict=True
+        ):
             self._before = held
+            yield ColorizedFrame(luma, blue, red, confidence, flicker)
+
+    @torch.inference_mode()
+    def _steadied(self, seen: _Seen) -> tuple[list[Held], list[float | None], NDArray[np.generic], list[float]]:
+        """Of each frame: what is held, flicker, chroma planes (N, 2, h, w), confidence."""
+        started = time.perf_counter()
+        before = self._before
+        helds: list[Held] = []
+        flickers: list[float | None] = []
+        for n, moved in enumerate(seen.motions):
+            now = PredictedChroma(seen.answer.ab[n : n + 1], seen.answer.confidence[n : n + 1])
+            light = seen.luminance[n : n + 1]
+            held = begun(now, light) if before is None or moved is None else steadied(now, light, before, moved)
+            flickers.append(_flicker(held, before))
+            helds.append(held)
+            before = held
         self._sync()
-        moved = time.perf_counter()
-        chroma = self._planes.of(samples, half, torch.cat(shown)).cpu().numpy().astype(lumas[0].dtype)
-        confidences = answer.confidence.mean(dim=(1, 2, 3)).tolist()
-        ended = time.perf_counter()
-        self._seconds["network"] += networked - looked
-        self._seconds["motion"] += moved - networked
-        self._seconds["chroma"] += looked - started + ended - moved
-        return [
-            ColorizedFrame(blue, red, confidence, flicker)
-            for (blue, red), confidence, flicker in zip(chroma, confidences, flickers, strict=True)
-        ]
+        shown = time.perf_counter()
+        chroma = self._planes.of(seen.samples, seen.luminance, torch.cat([held.ab for held in helds]))
+        planes = chroma.cpu().numpy().astype(seen.lumas[0].dtype)
+        confidences = seen.answer.confidence.mean(dim=(1, 2, 3)).tolist()
+        with self._counting:
+            self._seconds["motion"] += shown - started
+            self._seconds["chroma"] += time.perf_counter() - shown
+        return helds, flickers, planes, confidences
 
     def _sync(self) -> None:
         if self._device.type == "cuda":
@@ -177,14 +269,6 @@ class FilmColorizer:
             light = self._light.index_select(0, samples.flatten()).view(-1, 1, height, width)
             maps = colour.lightness(F.avg_pool2d(light, factor, ceil_mode=True))
         return resized(maps, working_size(height, width, self._size, self._network.minimum_size))
-
-    def _held(self, now: PredictedChroma, luminance: Tensor) -> Held:
-        if self._before is not None and self._before.luminance.shape != luminance.shape:
-            raise SscnError("the saved state of the film's colours is of another size; colorize its shot anew")
-        if self._before is None or not self._steady:
-            return begun(now, luminance)
-        found = motion(*[frame[0, 0].cpu().numpy() for frame in (luminance, self._before.luminance)])
-        return steadied(now, luminance, self._before, torch.from_numpy(found)[None].to(self._device))
 
 
 def _flicker(now: Held, before: Held | None) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from flows.film.analysis import FilmAnalysis, analyse
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # torch takes seconds to import
     from sscn import Colorizer, EncodedReference
 
 REPEATS = 3
+STILLS = 12
 MOST_FRAMES = 300
 """Of the film are measured: they are held in memory for the network."""
 
@@ -33,8 +35,10 @@ class FilmFigures:
     frames: int
     width: int
     height: int
+    stills_fps: float
+    """The network alone, one frame after the other with all threads, as stills are colorized."""
     network_fps: float
-    """The network alone, its frames in memory."""
+    """The network alone, its frames in memory, as many at a time as in the whole run."""
     work_fps: float
     """Decoding, network, steadying, chroma, encoding, checking and joining."""
     whole_fps: float
@@ -74,8 +78,9 @@ def measure_film(clip: Path, reference: Path, *, size: int, device: str, film_fo
     encoded = colorizer.encode_reference(read_master(reference).pixels)
     analysis = _analysed(clip)
     _network_alone(analysis, colorizer, encoded, most=2)  # libraries load
-    alone, passes = [], []
+    stills, alone, passes = [], [], []
     for _ in range(REPEATS):
+        stills.append(_as_stills(analysis, colorizer, encoded))
         alone.append(_network_alone(analysis, colorizer, encoded))
         passes.append(_whole(clip, colorizer, encoded, film_format))
     frames = len(analysis.frames)
@@ -84,6 +89,7 @@ def measure_film(clip: Path, reference: Path, *, size: int, device: str, film_fo
         frames=frames,
         width=analysis.facts.width,
         height=analysis.facts.height,
+        stills_fps=1 / min(stills),
         network_fps=min(frames, MOST_FRAMES) / min(alone),
         work_fps=frames / min(one.work for one in passes),
         whole_fps=frames / best.total,
@@ -99,12 +105,20 @@ def _analysed(clip: Path) -> FilmAnalysis:
 def _network_alone(
     analysis: FilmAnalysis, colorizer: "Colorizer", encoded: "EncodedReference", most: int = MOST_FRAMES
 ) -> float:
-    """Seconds in the network."""
+    """Seconds of the network alone, on as many frames at a time as in a whole run."""
     last = min(most, len(analysis.frames)) - 1
     lumas = list(read_luma(analysis.path, analysis.facts, 0, last, analysis.frames))
     colours = colorizer.film(encoded, analysis.coding, steady=False)
-    colours.colorize(lumas)
-    return colours.seconds["network"]
+    started = time.perf_counter()
+    for _ in colours.predictions(lumas):
+        pass
+    return time.perf_counter() - started
+
+
+def _as_stills(analysis: FilmAnalysis, colorizer: "Colorizer", encoded: "EncodedReference") -> float:
+    """Seconds of the network for a frame, the median of some."""
+    luma = read_luma(analysis.path, analysis.facts, 0, min(STILLS, len(analysis.frames)) - 1, analysis.frames)
+    return median(colorizer.colorize(frame, encoded).seconds["network"] for frame in luma)
 
 
 def _whole(clip: Path, colorizer: "Colorizer", encoded: "EncodedReference", film_format: FormatName) -> _Pass:

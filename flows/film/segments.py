@@ -5,7 +5,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,13 +17,10 @@ from storage.film import OutputFormat, Plane, SegmentWriter, read_luma, subsampl
 
 if TYPE_CHECKING:  # see flows.engine
     from sscn import Colorizer, EncodedReference
-    from sscn.film import FilmColorizer
+    from sscn.film import ColorizedFrame, FilmColorizer
 
 WAITING_BYTES = 64 << 20
 """Frames between two threads take no more memory than this."""
-_ON_GPU = 16
-"""Frames that go to a GPU together."""
-
 OnFrames = Callable[[int], None]
 
 
@@ -62,6 +59,24 @@ class _PartEnd:
 _Planes = tuple[Plane, Plane, Plane]
 
 
+class _Reading:
+    """Takes frames from the reader's thread and counts the seconds that it has to wait for them."""
+
+    def __init__(self, lumas: Iterator[Plane]) -> None:
+        self._lumas = lumas
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Plane]:
+        return self
+
+    def __next__(self) -> Plane:
+        began = time.perf_counter()
+        try:
+            return next(self._lumas)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
 class SegmentMaker:
     """Makes segments of one film.
 
@@ -90,7 +105,6 @@ class SegmentMaker:
         self._depth = max(2, min(32, WAITING_BYTES // (2 * facts.width * facts.height * facts.sample_type.itemsize)))
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._counting = threading.Lock()
-        self._batch = _ON_GPU if colorizer.device.startswith("cuda") else 1
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -108,10 +122,12 @@ class SegmentMaker:
         with ahead(lambda: self._frames(stretches), self._depth) as lumas, ThreadPoolExecutor(2) as writers:
             for stretch in stretches:
                 colours = self._start(stretch)
-                for part in stretch.parts:
-                    under_way.append(self._colorize(part, stretch, lumas, colours, writers))
-                    while len(under_way) > 1:
-                        under_way.popleft().result()
+                reading = _Reading(islice(lumas, sum(map(len, stretch.parts))))
+                with closing(colours.stream(reading)) as frames:
+                    for part in stretch.parts:
+                        under_way.append(self._colorize(part, stretch, frames, colours, reading, writers))
+                        while len(under_way) > 1:
+                            under_way.popleft().result()
             for future in under_way:
                 future.result()
 
@@ -140,30 +156,26 @@ class SegmentMaker:
         self,
         part: Part,
         stretch: Stretch,
-        lumas: Iterator[Plane],
+        frames: "Iterator[ColorizedFrame]",
         colours: "FilmColorizer",
+        reading: "_Reading",
         writers: ThreadPoolExecutor,
     ) -> Future[None]:
         """Colorize one segment's frames; the answer is there when they are written and checked."""
         started = time.perf_counter()
-        before = dict(colours.seconds)
+        before = {**colours.seconds, "read": reading.seconds}
         waiting: FrameQueue[_Planes | _PartEnd] = FrameQueue(self._depth)
         written = writers.submit(self._write, part, stretch.reference_sha256, waiting)
         figures = _Figures()
-        reading = 0.0
         try:
-            for start in range(0, len(part), self._batch):
-                began = time.perf_counter()
-                batch = list(islice(lumas, min(self._batch, len(part) - start)))
-                reading += time.perf_counter() - began
-                for luma, frame in zip(batch, colours.colorize(batch), strict=True):
-                    figures.confidence += frame.confidence
-                    if frame.flicker is not None:
-                        figures.flicker += frame.flicker
-                        figures.flicker_frames += 1
-                    waiting.put((luma, frame.chroma_blue, frame.chroma_red))
-                self._on_frames(len(batch))
-            figures.seconds = _difference(colours.seconds, before) | {"read": reading}
+            for frame in islice(frames, len(part)):
+                figures.confidence += frame.confidence
+                if frame.flicker is not None:
+                    figures.flicker += frame.flicker
+                    figures.flicker_frames += 1
+                waiting.put((frame.luma, frame.chroma_blue, frame.chroma_red))
+                self._on_frames(1)
+            figures.seconds = _difference({**colours.seconds, "read": reading.seconds}, before)
             waiting.put(_PartEnd(colours.state(), figures, time.perf_counter() - started))
         except Stopped:
             written.result()  # says what ended the writer
