@@ -6,7 +6,7 @@ from PIL import Image
 
 from sscn.errors import SscnError
 
-Picture = NDArray[np.uint8 | np.uint16]
+Picture = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def as_picture(image: Image.Image | Picture, what: str = "picture") -> Picture:

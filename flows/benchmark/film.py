@@ -6,12 +6,12 @@ only ever takes away.
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.film.analysis import FilmAnalysis, analyse
 from flows.film.single import make_film
@@ -117,8 +117,9 @@ def _network_alone(
 
 def _as_stills(analysis: FilmAnalysis, colorizer: "Colorizer", encoded: "EncodedReference") -> float:
     """Seconds of the network for a frame, the median of some."""
-    luma = read_luma(analysis.path, analysis.facts, 0, min(STILLS, len(analysis.frames)) - 1, analysis.frames)
-    return median(colorizer.colorize(frame, encoded).seconds["network"] for frame in luma)
+    last = min(STILLS, len(analysis.frames)) - 1
+    lumas: Iterator[Any] = read_luma(analysis.path, analysis.facts, 0, last, analysis.frames)
+    return median(colorizer.colorize(luma, encoded).seconds["network"] for luma in lumas)
 
 
 def _whole(clip: Path, colorizer: "Colorizer", encoded: "EncodedReference", film_format: FormatName) -> _Pass:
