@@ -3,7 +3,6 @@
 Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (ECCV 2016), as OpenCV has it.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,8 @@ def motion(luminance: NDArray[np.float32], before: NDArray[np.float32]) -> NDArr
     Returns:
         (2, h, w): what was at x + motion[0], y + motion[1] before is at x, y now, in pixels.
     """
+    import cv2  # takes a while, and stills do without
+
     if min(luminance.shape) < _LEAST_SIDE:
         return np.zeros((2, *luminance.shape), np.float32)
     now, then = ((frame * 2.55 + 0.5).clip(0, 255).astype(np.uint8) for frame in (luminance, before))

