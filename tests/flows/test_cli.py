@@ -97,7 +97,7 @@ def test_version(command: CommandLine) -> None:
         ("colorize gone.jpg --reference gone.png --output x.tif --format png", "x.tif is named as tiff but"),
         ("benchmark first-frame --device cuda:x", "--device: 'cuda:x' is not known; use auto, cpu, cuda or cuda:N"),
         ("database upgrade", "there is no database"),
-        ("colorize gone.jpg --reference gone.png --output x.tif", "the photograph gone.jpg does not exist"),
+        ("colorize gone.jpg --reference gone.png --output x.tif", "the master gone.jpg does not exist"),
     ],
 )
 def test_wrong_usage_is_exit_code_1_with_one_line(

@@ -13,12 +13,15 @@ from PIL import Image
 from flows.archive_run import dry_run, execute, open_run, run_archive
 from flows.engine import Engine
 from flows.errors import UsageError
+from flows.film.given import GivenReferences
 from flows.planning import Request
 from flows.progress import SilentProgress
 from flows.requests import requests_of
 from flows.settings import run_settings
+from sscn import Colorizer
 from sscn.colour import luminance
 from storage.database import DatabaseError, audit, colorizations, runs
+from storage.database.records import Kind
 from storage.fixity import PARTIAL_SUFFIX
 from storage.images import read_master
 from tests.flows.awkward import BAD, GOOD, make_awkward_archive
@@ -121,12 +124,18 @@ def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, referenc
     assert rows(tmp_path / "out", query) == [(1,)] * 4
 
 
+def requested(given: dict[str, object], colorizer: Colorizer) -> dict[Kind, Request]:
+    """What a run with these settings asks for."""
+    settings = run_settings(given)
+    return dict(requests_of(settings, colorizer, GivenReferences.read(settings.reference)))
+
+
 def test_what_chooses_the_reference_makes_all_pending(tmp_path: Path, archive: Path, references: Path) -> None:
     given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64}
     engine = Engine.load(run_settings(given))
 
     def requests(**changes: object) -> dict[str, Request]:
-        return dict(requests_of(run_settings({**given, **changes}), engine.colorizer))
+        return requested({**given, **changes}, engine.colorizer)
 
     plain = requests()
     assert set(plain) == {"photograph", "film"}
@@ -157,8 +166,8 @@ def test_what_decides_the_colours_of_films_makes_films_pending_alone(
     colorizer = Engine.load(run_settings(given)).colorizer
     if "reference" in change:
         change = {"reference": tmp_path / "reference.png"}
-    before = requests_of(run_settings(given), colorizer)
-    after = requests_of(run_settings({**given, **change}), colorizer)
+    before = requested(given, colorizer)
+    after = requested({**given, **change}, colorizer)
     assert after["photograph"] == before["photograph"]
     assert after["film"].key("0") != before["film"].key("0")
 
@@ -169,11 +178,11 @@ def test_a_given_reference_counts_with_its_content(tmp_path: Path, archive: Path
     picture("coffee.png", 100).save(folder / "0.png")
     given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64, "reference": folder}
     colorizer = Engine.load(run_settings(given)).colorizer
-    keys = [requests_of(run_settings(given), colorizer)["film"].key("0")]
+    keys = [requested(given, colorizer)["film"].key("0")]
     picture("chelsea.png", 100).save(folder / "0.png")
-    keys.append(requests_of(run_settings(given), colorizer)["film"].key("0"))
+    keys.append(requested(given, colorizer)["film"].key("0"))
     picture("chelsea.png", 100).save(folder / "7.png")
-    keys.append(requests_of(run_settings(given), colorizer)["film"].key("0"))
+    keys.append(requested(given, colorizer)["film"].key("0"))
     assert len(set(keys)) == 3
 
 

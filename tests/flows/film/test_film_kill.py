@@ -58,7 +58,11 @@ def arguments(root: Path, output: Path) -> list[object]:
 
 def finished_parts(output: Path) -> dict[str, int]:
     """The segments on disk that are whole, with the times at which they were written."""
-    return {path.name: path.stat().st_mtime_ns for path in (output / WORK_FOLDER).rglob("*.json")}
+    found = {}
+    for path in (output / WORK_FOLDER).rglob("*.json"):
+        with suppress(FileNotFoundError):  # the film is joined, and its segments go
+            found[path.name] = path.stat().st_mtime_ns
+    return found
 
 
 def partial_files(output: Path) -> set[tuple[Path, int]]:
