@@ -6,7 +6,7 @@ Three public clips at 384 pixels width; frames 5, 20, 45 and 80 are made grey an
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.errors import EnvironmentProblem
+from flows.benchmark.extra import needing_extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,9 @@ def measure_first_frame(attention: Literal["sparse", "dense"], device: str, size
     """
     from sscn import Colorizer, colour
 
-    try:
+    with needing_extra():
         from sscn.evaluation import film
         from sscn.evaluation.metrics import psnr
-    except ModuleNotFoundError as error:
-        raise EnvironmentProblem(
-            f'the package {error.name} is not installed; install it with: pip install "archive-colorizer[benchmark]"'
-        ) from error
     colorizer = Colorizer.from_pretrained("default", device=device, attention=attention, size=size)
     figures = []
     for clip in film.CLIPS:

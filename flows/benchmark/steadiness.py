@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.errors import EnvironmentProblem
+from flows.benchmark.extra import needing_extra
 from storage.film import find_shots, probe
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -47,13 +47,9 @@ def measure_steadiness(device: str, size: int, clips: Sequence[str] | None = Non
     """
     from sscn import Colorizer
 
-    try:
+    with needing_extra():
         from sscn.evaluation import film
         from sscn.evaluation.steadiness import steadiness
-    except ModuleNotFoundError as error:
-        raise EnvironmentProblem(
-            f'the package {error.name} is not installed; install it with: pip install "archive-colorizer[benchmark]"'
-        ) from error
     colorizer = Colorizer.from_pretrained("default", device=device, size=size)
     measured = []
     for clip in clips or film.CLIPS:
