@@ -11,26 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from flows.batch import BatchWorker
-from flows.destination import Destination
-from flows.encoded_references import EncodedReferences
 from flows.engine import Engine
 from flows.errors import UsageError
-from flows.film.choosing import ShotReferences
 from flows.film.given import GivenReferences
-from flows.film.job import FilmTools
-from flows.film.steps import Step, film_steps
+from flows.film.steps import Step
 from flows.film.workfolder import sweep
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
-from flows.planning import Plan, cut_into_batches, make_plan
+from flows.planning import Plan, make_plan
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
 from flows.report.gallery import gallery_folder, write_gallery
-from flows.report.thumbnails import ThumbnailFolder
 from flows.requests import requests_of
 from flows.run_record import run_record
 from flows.settings import RunSettings, sqlite_path
+from flows.steps import Reporting, make_steps
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
 from storage.database import Database, DatabaseError, colorizations, open_database, runs
@@ -124,24 +119,8 @@ class ArchiveRun:
                 self.settings, self.database, self.engine, self.progress, run_id
             )
         runs.set_index_version(self.database, run_id, library.index_version)
-        archive, output = self.settings.archive, self.settings.output
-        destination = Destination(
-            archive, output, partial(colorizations.is_output, self.database, path_to_text(output))
-        )
-        thumbnails = ThumbnailFolder(gallery_folder(output, run_id))
-        pending = self.plan.pending
-        photographs = [item for item in pending if item.kind != "film"]
-        worker = BatchWorker(self.engine, library, archive, destination, thumbnails)
-        for batch in cut_into_batches(photographs, self.settings.batch_size):
-            self.steps.append(partial(worker.run, batch, self._record, self._on_outcome))
-        films = [item for item in pending if item.kind == "film"]
-        if films:
-            references = ShotReferences(self.engine, library, self.database, self._given, run_id)
-            tools = FilmTools(
-                self.engine, references, EncodedReferences(), archive, output, destination, thumbnails, self.progress
-            )
-            for film in films:
-                self.steps += film_steps(tools, film, self._record, self._count)
+        reporting = Reporting(self._record, self._on_outcome, self._count, self.progress)
+        self.steps += make_steps(self.plan.pending, self.engine, library, self._given, self.database, run_id, reporting)
 
     def start(self, flow_run_id: str | None = None) -> int:
         """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
