@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.benchmark.extra import needing_extra
-from storage.film import find_shots, probe
+from storage.film import probe, survey
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from sscn.evaluation.steadiness import SteadinessFigures
@@ -54,7 +54,7 @@ def measure_steadiness(device: str, size: int, clips: Sequence[str] | None = Non
     measured = []
     for clip in clips or film.CLIPS:
         path = film.clips_folder() / f"{clip}.mp4"
-        shots = [shot for shot in find_shots(path, probe(path)) if len(shot) >= FEWEST_FRAMES]
+        shots = [shot for shot in survey(path, probe(path)).shots if len(shot) >= FEWEST_FRAMES]
         numbers = [range(shot.first, min(shot.last, shot.first + MOST_FRAMES - 1) + 1) for shot in shots]
         found = [(len(shown), steadiness(colorizer, list(film.read_frames(clip, shown).values()))) for shown in numbers]
         measured.append(_mean_of(clip, found))

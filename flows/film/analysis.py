@@ -9,14 +9,11 @@ from storage.film import (
     FilmFacts,
     Frames,
     Shot,
-    UnreadableFilm,
     detect_fields,
-    find_shots,
-    frame_times,
     probe,
     refuse_interlaced,
+    survey,
 )
-from storage.paths import path_to_text
 
 if TYPE_CHECKING:  # see flows.engine
     from sscn.video import SampleCoding
@@ -74,23 +71,15 @@ def analyse(path: Path, *, sequence_rate: Fraction, shot_threshold: float) -> Fi
 
     Args:
         sequence_rate: frames a second of a folder of frames.
-        shot_threshold: percent of change that counts as a cut, see `storage.film.find_shots`.
+        shot_threshold: percent of change that counts as a cut, see `storage.film.survey`.
 
     Raises:
         UnreadableFilm: it is not a film, is damaged anywhere, or is interlaced.
     """
     facts = detect_fields(path, probe(path, sequence_rate=sequence_rate))
     refuse_interlaced(facts)
-    frames = frame_times(path, facts)
-    shots = find_shots(path, facts, shot_threshold)
-    if shots[-1].last + 1 != len(frames):
-        raise UnreadableFilm(
-            f"{path_to_text(path)} gives {len(frames)} frames at one reading and {shots[-1].last + 1} at another; "
-            "copy its streams into Matroska and give that",
-            "decoder_error",
-            min(len(frames), shots[-1].last + 1),
-        )
-    return FilmAnalysis(path, facts, frames, tuple(shots))
+    found = survey(path, facts, shot_threshold)
+    return FilmAnalysis(path, facts, found.frames, found.shots)
 
 
 def _parts(number: int, shot: Shot) -> list[Part]:

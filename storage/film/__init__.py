@@ -5,7 +5,6 @@ from storage.film.errors import FilmNotWritten, UnreadableFilm
 from storage.film.facts import probe
 from storage.film.fields import detect_fields, refuse_interlaced
 from storage.film.formats import FormatName, OutputFormat, choose_format
-from storage.film.frames import frame_times
 from storage.film.joining import JoinedFilm, join
 from storage.film.labels import says_of_itself
 from storage.film.pictures import read_pictures
@@ -13,8 +12,9 @@ from storage.film.reading import read_luma
 from storage.film.recognition import FEWEST_FRAMES, frames_of_films
 from storage.film.records import FilmFacts, Frame, Frames, Plane, SequencePattern, StreamFacts
 from storage.film.sequence import find_sequence
-from storage.film.shots import Shot, find_shots
+from storage.film.shots import Shot
 from storage.film.subsampling import chroma_size, subsample, subsampling_factors
+from storage.film.survey import Survey, survey
 from storage.film.writing import Segment, SegmentWriter, check_segment
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "SequencePattern",
     "Shot",
     "StreamFacts",
+    "Survey",
     "UnreadableFilm",
     "check_segment",
     "choose_format",
@@ -39,8 +40,6 @@ __all__ = [
     "detect_fields",
     "film_sha256",
     "find_sequence",
-    "find_shots",
-    "frame_times",
     "frames_of_films",
     "join",
     "probe",
@@ -50,4 +49,5 @@ __all__ = [
     "says_of_itself",
     "subsample",
     "subsampling_factors",
+    "survey",
 ]

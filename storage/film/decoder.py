@@ -30,6 +30,10 @@ class Decoder:
         """Fill ``buffer`` with what ffmpeg gives; returns the bytes that came before its end."""
         return read_into(self._process.output, buffer)
 
+    def wait(self) -> None:
+        """Wait until ffmpeg has ended, having given all it has to give."""
+        self._process.wait()
+
     def has_complained(self) -> bool:
         """Whether ffmpeg has found fault with the picture so far."""
         return self._process.has_spoken() and bool(complaints(self._facts, self._process.errors()))

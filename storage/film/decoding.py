@@ -65,16 +65,24 @@ def output_arguments(facts: FilmFacts, filters: Sequence[str] = ()) -> list[str]
     ``-noauto_conversion_filters`` makes a film whose pixel format changes on the way an error, instead of having
     its samples converted silently.
     """
+    own, luma = luma_filters(facts)
+    chain = ",".join([own, *filters, luma])
+    return ["-map", f"0:{facts.video_index}", "-noauto_conversion_filters", "-vf", chain, *output_options()]
+
+
+def luma_filters(facts: FilmFacts) -> tuple[str, str]:
+    """The filter that lets only the film's own pixel format pass, and the one that takes the luma plane out of it."""
     pixels = pixel_format(facts.pixel_format)
     assert pixels is not None
     names = facts.pixel_format.replace("yuvj", "yuv")
     if names != facts.pixel_format:
         names = f"{names}|{facts.pixel_format}"
-    chain = ",".join([f"format={names}", *filters, pixels.luma_filter])
-    return [
-        "-map", f"0:{facts.video_index}", "-noauto_conversion_filters", "-vf", chain,
-        "-fps_mode", "passthrough", "-enc_time_base", "filter", "-noautoscale",
-    ]  # fmt: skip
+    return f"format={names}", pixels.luma_filter
+
+
+def output_options() -> list[str]:
+    """The options of an output that gets every frame once, at its own time and size."""
+    return ["-fps_mode", "passthrough", "-enc_time_base", "filter", "-noautoscale"]
 
 
 def plane_bytes(facts: FilmFacts) -> int:

@@ -39,7 +39,7 @@ _FIELD_ORDERS: dict[int, FieldOrder] = {
 def probe(path: Path, *, sequence_rate: Fraction = SEQUENCE_RATE) -> FilmFacts:
     """The facts of a film: a file, or a folder of numbered DPX or TIFF frames shown at ``sequence_rate``.
 
-    Reads the head and the index only; whether every frame can be decoded is for ``frame_times`` to find out.
+    Reads the head and the index only; whether every frame can be decoded is for ``survey`` to find out.
     Untagged film is taken for BT.601 below 720 lines and BT.709 from there on, YUV for limited range
     (``storage.film.pixels``). Raises ``UnreadableFilm``: ``"empty"``, ``"not_a_film"``, ``"no_video"``,
     ``"truncated"``, ``"unsupported"``, ``"missing_frames"``, ``"unreadable"``.

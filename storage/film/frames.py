@@ -1,4 +1,4 @@
-"""All frames of a film: one decoding from the first to the last, which finds every damage before work begins."""
+"""The time and digest of every frame of a film, as ffmpeg lists them."""
 
 import hashlib
 import re
@@ -16,52 +16,32 @@ from storage.film.program import address
 from storage.film.records import FilmFacts, Frames
 from storage.paths import path_to_text
 
-_CLOCK_JUMPS = "Non-monotonic DTS"
 _PRINTED = re.compile(r"frame:\d+\s+pts:(-?\d+)")
 # So many frames must have the times of a constant rate, and one of the last, before the others are given theirs.
 _NEARLY_ALL = 0.75
 _LAST = 25
-_DIGESTS = ("-f", "framehash", "-hash", "md5")
+DIGESTS = ("-f", "framehash", "-hash", "md5")
+"""Arguments of the output that ``FrameTable`` reads."""
 _DIGEST_BYTES = hashlib.md5(usedforsecurity=False).digest_size
 
 
-def frame_times(path: Path, facts: FilmFacts) -> Frames:
-    """The time, duration and luma MD5 of every frame that is shown, in order.
+def regular_frames(path: Path, facts: FilmFacts) -> Frames:
+    """The frames of a film whose clock jumps, numbered first, with the times of its rate where these fit.
 
-    The whole film is decoded once: containers list packets, and of these some hold half a frame, none, or one that
-    is never shown. What is listed here is therefore exactly what ``read_luma`` gives. MPEG streams do not give a
-    time to every frame, and what ffmpeg puts in may jump back; such a film gets the times of its constant rate, if
-    nearly all of its frames have them. Raises ``UnreadableFilm``: ``"decoder_error"`` (with ``frames_decoded``),
-    ``"empty"``, ``"timestamps"``, ``"unsupported"`` (the picture's size changes), ``"timeout"``.
+    Raises ``UnreadableFilm`` ("timestamps") if they do not.
     """
-    table = _Table(path, plane_bytes(facts))
-    with decoding(path, facts, [*output_arguments(facts), *_DIGESTS, "pipe:1"]) as decoder:
-        for line in decoder.lines():
-            if decoder.has_complained():
-                break
-            decoder.decoded = table.take(line)
-        if decoder.says(_CLOCK_JUMPS):
-            return _regular_frames(path, facts)
-        _check_end(facts, decoder)
-    return table.frames(facts)
-
-
-def _regular_frames(path: Path, facts: FilmFacts) -> Frames:
-    """The frames of a film whose clock jumps, numbered first, with the times of its rate where these fit."""
     clock = ["metadata=mode=add:key=clock:value=0", "metadata=mode=print:key=clock:file=-", "setpts=N"]
     times = array("q")
     with tempfile.TemporaryDirectory(prefix="archive-colorizer-") as folder:
         listing = Path(folder, "frames")
-        with decoding(path, facts, [*output_arguments(facts, clock), *_DIGESTS, address(listing)]) as decoder:
+        with decoding(path, facts, [*output_arguments(facts, clock), *DIGESTS, address(listing)]) as decoder:
             for line in decoder.lines():
                 if found := _PRINTED.match(line):
                     times.append(int(found[1]))
             decoder.decoded = len(times)
-            _check_end(facts, decoder)
-        table = _Table(path, plane_bytes(facts))
-        with listing.open() as lines:
-            for line in lines:
-                table.take(line)
+            check_all_there(facts, decoder)
+        table = FrameTable(path, plane_bytes(facts))
+        table.take(listing)
     numbered = table.frames(facts)
     step = 1 / (facts.frame_rate * facts.time_base)
     regular = times[0] + np.rint(np.arange(len(times)) * float(step)).astype(np.int64)
@@ -81,14 +61,15 @@ def _clock_error(path: Path, number: int) -> UnreadableFilm:
     )
 
 
-def _check_end(facts: FilmFacts, decoder: Decoder) -> None:
+def check_all_there(facts: FilmFacts, decoder: Decoder) -> None:
+    """A decoding that has come to its end must have ended well, and a sequence have given all its frames."""
     decoder.check_end()
     if facts.sequence is not None and decoder.decoded != facts.sequence.count:
         raise decoder.broken_off()
 
 
-class _Table:
-    """The lines of ffmpeg's framehash, taken in one after the other."""
+class FrameTable:
+    """What ffmpeg's framehash lists: every frame with its time, duration, size and MD5."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
@@ -98,12 +79,20 @@ class _Table:
         self._digests = bytearray()
         self._time_base: Fraction | None = None
 
-    def take(self, line: str) -> int:
-        """Take in a line; returns how many frames there are now."""
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    def take(self, listing: Path) -> None:
+        """Take in a list of frames; raises ``UnreadableFilm`` at one that cannot stand in a film."""
+        with listing.open() as lines:
+            for line in lines:
+                self._take(line)
+
+    def _take(self, line: str) -> None:
         if line.startswith("#tb 0:"):
             self._time_base = Fraction(line.split(":")[1].strip())
         if line.startswith("#") or not line.strip():
-            return len(self._pts)
+            return
         _, _, pts, duration, size, digest = (field.strip() for field in line.split(","))
         name, number = path_to_text(self._path), len(self._pts)
         if int(size) != self._size:
@@ -117,9 +106,9 @@ class _Table:
         self._pts.append(int(pts))
         self._durations.append(int(duration))
         self._digests += bytes.fromhex(digest)
-        return len(self._pts)
 
     def frames(self, facts: FilmFacts) -> Frames:
+        """What was taken in; there must be a frame."""
         pts = np.frombuffer(self._pts, np.int64)
         durations = np.frombuffer(self._durations, np.int64).copy()
         time_base = self._time_base or facts.time_base

@@ -29,7 +29,7 @@ def read_luma(
     samples in their own range. For RGB films it is Y' of BT.709 computed from R'G'B' in full range at the film's
     depth, rounded to the nearest; for equal R', G' and B' (a scan of a grey film) that is the sample itself.
 
-    With ``frames`` (of ``frame_times``) the decoder starts near ``first``, and each frame is held against the MD5
+    With ``frames`` (of ``survey``) the decoder starts near ``first``, and each frame is held against the MD5
     it had when the film was decoded from its start, so a seek can never give another frame; without them it
     starts at the beginning. The memory does not grow with the film. Raises ``UnreadableFilm``: ``"decoder_error"``
     with ``frames_decoded``, ``"changed"`` if the frames are not those of ``frames``, ``"timeout"``.

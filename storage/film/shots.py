@@ -1,23 +1,17 @@
 """Shots: where a film cuts, by ffmpeg's scene detection, without being led astray by flashes and fades."""
 
-import tempfile
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from storage.film.damage import decoder_error
-from storage.film.decoder import decoding
-from storage.film.program import address
-from storage.film.records import FilmFacts
+Scores = npt.NDArray[np.float32]
+Thumbnails = npt.NDArray[np.uint8]
 
 # The share of full scale by which two frames differ, in percent, as ffmpeg's scdet counts it.
 CUT_THRESHOLD = 8.0
 LONGEST_FLASH = 3
-_LOOKED_AT = (160, 90)
-_THUMBNAIL = (32, 18)
 # Shots of so many frames have three typical ones; of a long part every so many'th frame is looked at.
 _LONG_SHOT = 48
 _LOOKED_THROUGH = 500
@@ -43,30 +37,22 @@ class Shot:
         return self.last - self.first + 1
 
 
-def find_shots(path: Path, facts: FilmFacts, threshold: float = CUT_THRESHOLD) -> list[Shot]:
+def find_shots(scores: Scores, pictures: Thumbnails, threshold: float = CUT_THRESHOLD) -> list[Shot]:
     """The shots of a film, in order; together they hold every frame once.
 
-    The cuts are those frames whose score by ffmpeg's ``scdet`` on the luma at 160 by 90 pixels is over ``threshold``
-    (0 to 100), that are one step (a fade is many), and that are no flash: after which the picture of before does
-    not come back within three frames. Raises ``UnreadableFilm`` as ``frame_times`` does.
+    The cuts are those frames whose score is over ``threshold`` (0 to 100), that are one step (a fade is many), and that
+    are no flash: after which the picture of before does not come back within three frames.
+
+    ``scores`` are those of ffmpeg's ``scdet`` for each frame, (N,); ``pictures`` its luma made small, (N, P).
     """
-    with tempfile.TemporaryDirectory(prefix="archive-colorizer-") as folder:
-        thumbnails = Path(folder, "thumbnails")
-        scores = _detect(path, facts, thumbnails)
-        width, height = _THUMBNAIL
-        pictures = np.memmap(thumbnails, np.uint8, "r").reshape(-1, height * width)
-        if len(pictures) != len(scores):
-            raise decoder_error(path, facts, (), len(pictures), len(scores))
-        starts = [0, *_cuts(scores, pictures, threshold)]
-        shots = [
-            Shot(first, after - 1, float(scores[first]) if first else 0.0, _typical(first, after, pictures))
-            for first, after in pairwise([*starts, len(scores)])
-        ]
-        del pictures
-    return shots
+    starts = [0, *_cuts(scores, pictures, threshold)]
+    return [
+        Shot(first, after - 1, float(scores[first]) if first else 0.0, _typical(first, after, pictures))
+        for first, after in pairwise([*starts, len(scores)])
+    ]
 
 
-def _typical(first: int, after: int, pictures: npt.NDArray[np.uint8]) -> tuple[int, ...]:
+def _typical(first: int, after: int, pictures: Thumbnails) -> tuple[int, ...]:
     """Of each third of the frames ``first`` to ``after`` - 1 the one nearest to their mean; of a short shot one."""
     parts = 3 if after - first >= _LONG_SHOT else 1
     borders = np.linspace(first, after, parts + 1).astype(int).tolist()
@@ -79,23 +65,7 @@ def _typical(first: int, after: int, pictures: npt.NDArray[np.uint8]) -> tuple[i
     return tuple(found)
 
 
-def _detect(path: Path, facts: FilmFacts, thumbnails: Path) -> npt.NDArray[np.float32]:
-    """The score of every frame; its thumbnail goes to a file, 576 bytes each."""
-    looked_at, thumbnail = (f"scale={width}:{height}:flags=area" for width, height in (_LOOKED_AT, _THUMBNAIL))
-    chain = f"{looked_at},format=gray,scdet=threshold=100,metadata=print:key=lavfi.scd.score:file=-,{thumbnail}"
-    output = ["-map", f"0:{facts.video_index}", "-vf", f"{chain},format=gray", "-fps_mode", "passthrough"]
-    output += ["-y", "-f", "rawvideo", address(thumbnails)]
-    scores: list[float] = []
-    with decoding(path, facts, output) as decoder:
-        for line in decoder.lines():
-            if line.startswith("lavfi.scd.score="):
-                scores.append(float(line.split("=")[1]))
-        decoder.decoded = len(scores)
-        decoder.check_end()
-    return np.array(scores, np.float32)
-
-
-def _cuts(scores: npt.NDArray[np.float32], pictures: npt.NDArray[np.uint8], threshold: float) -> list[int]:
+def _cuts(scores: Scores, pictures: Thumbnails, threshold: float) -> list[int]:
     """The frames that begin a shot."""
     cuts: list[int] = []
     for frame in (int(number) for number in np.flatnonzero(scores > threshold)):
@@ -107,14 +77,14 @@ def _cuts(scores: npt.NDArray[np.float32], pictures: npt.NDArray[np.uint8], thre
     return cuts
 
 
-def _is_one_step(frame: int, pictures: npt.NDArray[np.uint8]) -> bool:
+def _is_one_step(frame: int, pictures: Thumbnails) -> bool:
     step = _difference(pictures, frame - 1, frame)
     before = _difference(pictures, frame - 2, frame - 1) if frame >= 2 else 0.0
     after = _difference(pictures, frame, frame + 1) if frame + 1 < len(pictures) else 0.0
     return max(before, after) < _LONE_STEP * step
 
 
-def _is_flash(frame: int, pictures: npt.NDArray[np.uint8]) -> bool:
+def _is_flash(frame: int, pictures: Thumbnails) -> bool:
     """Whether the picture of before comes back soon after ``frame``, or ``frame`` is that coming back."""
     step = _difference(pictures, frame - 1, frame)
     later = range(frame + 1, min(frame + LONGEST_FLASH + 1, len(pictures)))
@@ -124,5 +94,5 @@ def _is_flash(frame: int, pictures: npt.NDArray[np.uint8]) -> bool:
     )
 
 
-def _difference(pictures: npt.NDArray[np.uint8], one: int, other: int) -> float:
+def _difference(pictures: Thumbnails, one: int, other: int) -> float:
     return float(np.abs(pictures[one].astype(np.int16) - pictures[other]).mean())

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from storage.film import frame_times, probe, read_luma
+from storage.film import probe, read_luma, survey
 from tests.storage.film.clips import ffmpeg, lavfi, make, packets, plane_md5s, seconds
 from tests.storage.film.test_streams import full_film
 
@@ -91,7 +91,7 @@ def luma_md5s(path: Path) -> list[str]:
 def check_film_is_kept(source: Path, copy: Path) -> None:
     """Frames, luma, times, sound and shape of an FFV1 copy are those of its source."""
     facts, found = probe(source), probe(copy)
-    frames, again = frame_times(source, facts), frame_times(copy, found)
+    frames, again = survey(source, facts).frames, survey(copy, found).frames
     assert len(again) == len(frames) > 0
     lumas = luma_md5s(source)
     assert plane_md5s(copy, found.pixel_format) == lumas

@@ -18,7 +18,7 @@ from flows.cli.entry import run_command
 from flows.progress import SilentProgress
 from flows.settings import run_settings
 from flows.summary import RunSummary
-from storage.film import film_sha256, frame_times, probe
+from storage.film import film_sha256, probe, survey
 from storage.fixity import PARTIAL_SUFFIX, sha256_file
 from tests.flows.conftest import picture, tree_digests
 from tests.flows.film.films import EVERYTHING, FOLDERS, check_film_is_kept, make_films
@@ -117,7 +117,7 @@ def test_audit_of_items_and_shots(colorized: Archive) -> None:
         assert float(str(seconds)) > 0
     for film in colorized.films:
         facts = probe(colorized.archive / film)
-        frames = len(frame_times(facts.path, facts))
+        frames = len(survey(facts.path, facts).frames)
         shots = colorized.rows(
             "SELECT shot, first_frame, last_frame, frames, reference_choice, reference_rank, reference_score, fps, "
             f"seconds_read, seconds_network, seconds_chroma, seconds_write, output_path FROM audit_shot "
@@ -251,7 +251,7 @@ def test_two_formats_at_once_and_what_makes_them_again(small: Archive, capsys: p
     )
     assert (path, sha256, size, kind) == ("aac.mp4.mkv", sha256_file(further), further.stat().st_size, "ffv1")
     found = probe(main)
-    assert (found.codec, len(frame_times(main, found))) == ("h264", 12)
+    assert (found.codec, len(survey(main, found).frames)) == ("h264", 12)
     assert packets(main, "audio") == packets(small.archive / "aac.mp4", "audio")
     bytes_of_both = (main.read_bytes(), further.read_bytes())
     assert verify(small.output, capsys) == (0, [])

@@ -17,10 +17,10 @@ from storage.film import (
     Plane,
     SegmentWriter,
     choose_format,
-    frame_times,
     join,
     probe,
     read_luma,
+    survey,
 )
 from storage.film.program import run_ffmpeg
 
@@ -71,7 +71,7 @@ def round_trip(
 ) -> tuple[FilmFacts, Frames, JoinedFilm]:
     """Decode a film's luma, put constant chroma to it, and join the segments again."""
     facts = probe(source)
-    frames = frame_times(source, facts)
+    frames = survey(source, facts).frames
     output = choose_format(name, facts)
     segments = write_segments(folder / f"segments-{name}", facts, frames, output, cut)
     return facts, frames, join(segments, folder / f"joined{output.suffix}", output, facts, frames)
@@ -110,5 +110,5 @@ def plane_md5s(path: Path, pixel_format: str) -> list[str]:
          "-pix_fmt", pixel_format, "-"]
     ).output  # fmt: skip
     luma = facts.width * facts.height * (1 if facts.bit_depth == 8 else 2)
-    frame = len(whole) // len(frame_times(path, facts))
+    frame = len(whole) // len(survey(path, facts).frames)
     return [hashlib.md5(whole[start : start + luma]).hexdigest() for start in range(0, len(whole), frame)]

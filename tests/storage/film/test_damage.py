@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.film import UnreadableFilm, frame_times, probe, read_luma
+from storage.film import UnreadableFilm, probe, read_luma, survey
 from tests.storage.film.clips import ffmpeg, lavfi, make, round_trip
 
 WHOLE = {
@@ -22,7 +22,7 @@ WHOLE = {
 def refused(path: Path) -> UnreadableFilm:
     """The error that the film meets on the way that every film goes."""
     with pytest.raises(UnreadableFilm) as caught:
-        frame_times(path, probe(path))
+        survey(path, probe(path))
     message = caught.value.message
     assert "\n" not in message
     assert path.name in message
@@ -47,7 +47,7 @@ def test_an_mp4_whose_index_is_at_its_front_and_whose_tail_is_missing(tmp_path: 
 @pytest.mark.parametrize("kind", ["mkv", "mov", "ts", "mpg"])
 def test_a_film_that_is_damaged_in_the_middle(kind: str, tmp_path: Path) -> None:
     path = make(tmp_path / f"film.{kind}", "-map", "0", *WHOLE[kind], size="160x120", seconds=2)
-    frames = len(frame_times(path, probe(path)))
+    frames = len(survey(path, probe(path)).frames)
     data = bytearray(path.read_bytes())
     noise = random.Random(5).randbytes(3000)
     data[len(data) // 2 : len(data) // 2 + len(noise)] = noise
@@ -72,7 +72,7 @@ def test_a_hole_in_matroska_is_noticed(tmp_path: Path) -> None:
 def test_a_film_whose_segment_is_replaced_meanwhile(tmp_path: Path) -> None:
     path = make(tmp_path / "film.mkv", "-c:v", "ffv1", seconds=0.4)
     facts = probe(path)
-    frames = frame_times(path, facts)
+    frames = survey(path, facts).frames
     make(path, "-vf", "negate", "-c:v", "ffv1", seconds=0.4)
     with pytest.raises(UnreadableFilm) as caught:
         list(read_luma(path, facts, 3, 5, frames))
@@ -125,7 +125,7 @@ def test_a_film_whose_name_is_not_valid_utf8(tmp_path: Path) -> None:
     folder.mkdir()
     source = make(folder / os.fsdecode(b"M\xfchle.mp4"), "-map", "0", "-map", "1", "-c:v", "libx264", "-c:a", "aac")
     _, frames, joined = round_trip(source, folder, "h264")
-    assert len(frame_times(joined.path, probe(joined.path))) == len(frames)
+    assert len(survey(joined.path, probe(joined.path)).frames) == len(frames)
     source.write_bytes(b"text")
     with pytest.raises(UnreadableFilm, match=r"M\\xfchle.mp4 is not a film"):
         probe(source)
@@ -133,4 +133,4 @@ def test_a_film_whose_name_is_not_valid_utf8(tmp_path: Path) -> None:
 
 def test_names_that_mean_something_to_ffmpeg(tmp_path: Path) -> None:
     path = make(tmp_path / "-i %d concat:'a|b'.mkv", "-c:v", "ffv1", seconds=0.2)
-    assert len(frame_times(path, probe(path))) == 5
+    assert len(survey(path, probe(path)).frames) == 5

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
-from storage.film import FormatName, choose_format, frame_times, join, probe, says_of_itself
+from storage.film import FormatName, choose_format, join, probe, says_of_itself, survey
 from tests.storage.film.clips import make, packets, write_segments
 
 LABELS = {"SOFTWARE_AGENT": "archive-colorizer 1.0", "DERIVED_FROM_SHA256": "ab" * 32}
@@ -14,7 +14,7 @@ LABELS = {"SOFTWARE_AGENT": "archive-colorizer 1.0", "DERIVED_FROM_SHA256": "ab"
 
 def labelled(folder: Path, source: Path, name: FormatName, labels: Mapping[str, str] = LABELS) -> Path:
     facts = probe(source)
-    frames = frame_times(source, facts)
+    frames = survey(source, facts).frames
     output = choose_format(name, facts)
     segments = write_segments(folder / f"segments-{name}", facts, frames, output)
     return join(segments, folder / f"joined-{name}{output.suffix}", output, facts, frames, labels).path

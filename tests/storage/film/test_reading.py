@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.film import FilmFacts, Frames, frame_times, probe, read_luma
+from storage.film import FilmFacts, Frames, probe, read_luma, survey
 from storage.film.pixels import pixel_format
 from storage.film.program import run_ffmpeg
 from tests.storage.film.clips import make
@@ -31,7 +31,7 @@ def test_frames_from_the_middle_are_those_of_the_whole(kind: str, tmp_path: Path
     name, *arguments = LONG[kind]
     path = make(tmp_path / name, *arguments, "-pix_fmt", "yuv420p", seconds=5)
     facts = probe(path)
-    frames = frame_times(path, facts)
+    frames = survey(path, facts).frames
     whole = [hashlib.md5(luma.tobytes()).hexdigest() for luma in read_luma(path, facts)]
     assert whole == [frame.luma_md5 for frame in frames]
     for first, last in ((0, 0), (1, 3), (61, 64), (len(frames) - 2, len(frames) - 1)):
@@ -43,7 +43,7 @@ def test_frames_from_the_middle_are_those_of_the_whole(kind: str, tmp_path: Path
 def test_frames_outside_the_film(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mkv", "-c:v", "ffv1", seconds=0.2)
     facts = probe(path)
-    frames = frame_times(path, facts)
+    frames = survey(path, facts).frames
     for first, last in ((-1, 2), (3, 2), (0, 5)):
         with pytest.raises(ValueError, match="frames"):
             list(read_luma(path, facts, first, last, frames))
@@ -51,7 +51,7 @@ def test_frames_outside_the_film(tmp_path: Path) -> None:
 
 def test_frames_are_a_sequence(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mp4", "-c:v", "libx264", seconds=0.4)
-    frames = frame_times(path, probe(path))
+    frames = survey(path, probe(path)).frames
     assert isinstance(frames, Frames)
     assert len(frames) == 10
     assert frames[-1].number == 9
@@ -168,7 +168,7 @@ import resource, sys
 from pathlib import Path
 from storage.film import *
 path, folder = Path(sys.argv[1]), Path(sys.argv[2])
-facts = probe(path); frames = frame_times(path, facts); output = choose_format("ffv1", facts); segments = []
+facts = probe(path); frames = survey(path, facts).frames; output = choose_format("ffv1", facts); segments = []
 for first in range(0, len(frames), 100):
     last = min(first + 100, len(frames)) - 1
     segments.append(folder / f"{first:06d}.mkv")
@@ -176,7 +176,6 @@ for first in range(0, len(frames), 100):
         for luma in read_luma(path, facts, first, last, frames):
             writer.write(luma, luma, luma)
 join(segments, folder / "joined.mkv", output, facts, frames)
-find_shots(path, facts)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from storage.film import FormatName, frame_times, probe
+from storage.film import FormatName, probe, survey
 from tests.storage.film.clips import CLIPS, ffmpeg, first_packet_times, make, packets, plane_md5s, round_trip, seconds
 
 SOUND = ("-map", "0", "-map", "1")
@@ -62,7 +62,7 @@ def test_ffv1_keeps_everything(kind: str, tmp_path: Path) -> None:
     facts, frames, joined = round_trip(source, tmp_path)
 
     found = probe(joined.path)
-    again = frame_times(joined.path, found)
+    again = survey(joined.path, found).frames
     assert len(again) == len(frames) == joined.frames
     assert [frame.luma_md5 for frame in again] == [frame.luma_md5 for frame in frames]
     assert plane_md5s(source, KINDS[kind].pixel_format) == [frame.luma_md5 for frame in frames]
@@ -85,7 +85,7 @@ def test_ffv1_keeps_everything(kind: str, tmp_path: Path) -> None:
 def test_a_real_film(tmp_path: Path) -> None:
     facts, frames, joined = round_trip(CLIPS / "carphone_pristine.mp4", tmp_path, cut=50)
     found = probe(joined.path)
-    again = frame_times(joined.path, found)
+    again = survey(joined.path, found).frames
     assert [frame.luma_md5 for frame in again] == [frame.luma_md5 for frame in frames]
     assert (len(frames), facts.frame_rate, facts.sample_aspect) == (120, Fraction(30000, 1001), Fraction(128, 117))
     assert (found.frame_rate, found.sample_aspect) == (facts.frame_rate, facts.sample_aspect)
@@ -115,7 +115,7 @@ def test_access_copies_keep_frames_times_and_sound(kind: str, name: FormatName, 
     facts, frames, joined = round_trip(source, tmp_path, name)
 
     found = probe(joined.path)
-    again = frame_times(joined.path, found)
+    again = survey(joined.path, found).frames
     assert len(again) == len(frames)
     moved = [abs(one - other) for one, other in zip(seconds(again), seconds(frames), strict=True)]
     assert max(moved) <= frames.time_base
@@ -131,7 +131,7 @@ def test_a_film_of_a_whole_number_of_milliseconds_gets_its_rate_back_in_mp4(tmp_
     source = make(tmp_path / "a.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", rate="24")
     _, frames, joined = round_trip(source, tmp_path, "h264")
 
-    again = frame_times(joined.path, probe(joined.path))
+    again = survey(joined.path, probe(joined.path)).frames
     assert frames.time_base == Fraction(1, 1000)
     assert seconds(again) == [Fraction(number, 24) for number in range(len(frames))]
 

@@ -10,10 +10,10 @@ from storage.film import (
     SegmentWriter,
     check_segment,
     choose_format,
-    frame_times,
     join,
     probe,
     read_luma,
+    survey,
 )
 from storage.film.program import ffmpeg_program
 from tests.storage.film.clips import make, write_segments
@@ -101,7 +101,7 @@ def test_an_encoder_that_dies(source: Path, tmp_path: Path, monkeypatch: pytest.
 
 def test_segments_that_do_not_make_up_the_film(source: Path, tmp_path: Path) -> None:
     facts = probe(source)
-    frames = frame_times(source, facts)
+    frames = survey(source, facts).frames
     output = choose_format("ffv1", facts)
     segments = write_segments(tmp_path / "segments", facts, frames, output, 4)
     with pytest.raises(FilmNotWritten) as caught:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from storage.film import UnreadableFilm, frame_times, probe, read_luma
+from storage.film import UnreadableFilm, probe, read_luma, survey
 from tests.storage.film.clips import ffmpeg, lavfi, round_trip
 
 COUNT = 6
@@ -40,7 +40,7 @@ def test_the_frame_rate_is_given(noise: np.ndarray, tmp_path: Path) -> None:
     write_tiffs(tmp_path / "film", noise)
     facts = probe(tmp_path / "film", sequence_rate=Fraction(18))
     assert (facts.frame_rate, facts.duration) == (18, Fraction(COUNT, 18))
-    assert [float(frame.pts * frames.time_base) for frames in [frame_times(facts.path, facts)] for frame in frames][
+    assert [float(frame.pts * frames.time_base) for frames in [survey(facts.path, facts).frames] for frame in frames][
         :2
     ] == pytest.approx([0, 1 / 18])
 
@@ -95,7 +95,7 @@ def test_a_damaged_frame(noise: np.ndarray, tmp_path: Path) -> None:
     (tmp_path / "film" / "reel1000.tif").write_bytes(b"II*\0 not a picture")
     facts = probe(tmp_path / "film")
     with pytest.raises(UnreadableFilm) as caught:
-        frame_times(facts.path, facts)
+        survey(facts.path, facts)
     assert caught.value.error_type == "decoder_error"
     assert caught.value.frames_decoded is not None
     assert caught.value.frames_decoded < COUNT
@@ -107,7 +107,7 @@ def test_a_frame_of_another_size_or_depth(other: np.ndarray, noise: np.ndarray, 
     tifffile.imwrite(tmp_path / "film" / "reel1001.tif", other)
     facts = probe(tmp_path / "film")
     with pytest.raises(UnreadableFilm):
-        frame_times(facts.path, facts)
+        survey(facts.path, facts)
     with pytest.raises(UnreadableFilm):
         list(read_luma(facts.path, facts))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.film import find_shots, probe
+from storage.film import probe, survey
 from tests.storage.film.clips import CLIPS, ffmpeg
 
 
@@ -24,12 +24,12 @@ def film(folder: Path, filters: str, *, both: bool = False) -> Path:
 
 
 def bounds(path: Path) -> list[tuple[int, int]]:
-    return [(shot.first, shot.last) for shot in find_shots(path, probe(path))]
+    return [(shot.first, shot.last) for shot in survey(path, probe(path)).shots]
 
 
 def test_a_hard_cut(tmp_path: Path) -> None:
     path = film(tmp_path, "concat=n=2:v=1", both=True)
-    shots = find_shots(path, probe(path))
+    shots = survey(path, probe(path)).shots
     assert [(shot.first, shot.last) for shot in shots] == [(0, 27), (28, 52)]
     assert shots[0].score == 0
     assert shots[1].score > 15
@@ -37,7 +37,7 @@ def test_a_hard_cut(tmp_path: Path) -> None:
 
 def test_the_threshold_is_an_option(tmp_path: Path) -> None:
     path = film(tmp_path, "concat=n=2:v=1", both=True)
-    assert len(find_shots(path, probe(path), threshold=90)) == 1
+    assert len(survey(path, probe(path), threshold=90).shots) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_shots_hold_every_frame_once() -> None:
 def test_typical_frames_are_of_their_shot_and_like_its_others(tmp_path: Path) -> None:
     """A short shot has one, a long one three, of its thirds; none is a frame of the flash or of the fade."""
     path = film(tmp_path, "fade=in:0:6,lutyuv=y=250:enable='between(n,12,13)',tpad=stop=40:stop_mode=clone")
-    (shot,) = find_shots(path, probe(path))
+    (shot,) = survey(path, probe(path)).shots
     assert len(shot) == 68
     assert len(shot.typical) == 3
     assert all(
@@ -87,12 +87,12 @@ def test_typical_frames_are_of_their_shot_and_like_its_others(tmp_path: Path) ->
 
 def test_short_shots_have_one_typical_frame_each(tmp_path: Path) -> None:
     path = film(tmp_path, "concat=n=2:v=1", both=True)
-    shots = find_shots(path, probe(path))
+    shots = survey(path, probe(path)).shots
     assert [len(one.typical) for one in shots] == [1, 1]
     assert all(one.first <= one.typical[0] <= one.last for one in shots)
 
 
 def test_a_film_of_one_frame_is_one_shot(tmp_path: Path) -> None:
     path = film(tmp_path, "trim=end_frame=1")
-    (shot,) = find_shots(path, probe(path))
+    (shot,) = survey(path, probe(path)).shots
     assert (shot.first, shot.last, shot.typical) == (0, 0, (0,))
