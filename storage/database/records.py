@@ -366,7 +366,7 @@ class FailedReferenceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownReference:
-    """A reference that the database already has (its vector is read by `references.vectors`)."""
+    """A reference that the database already has (its vector is read by `reference_vectors`)."""
 
     id: int
     library: str
