@@ -5,7 +5,7 @@ centres only (Sivic and Zisserman, "Video Google", ICCV 2003; FAISS, arXiv 2401.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 import faiss
@@ -130,23 +130,25 @@ def fitting_probes(index: "faiss.IndexIVFScalarQuantizer", files: VectorFiles, p
     while True:
         vectors = IvfVectors(index, files, probes)
         found = vectors.nearest(queries, IvfVectors.candidates(11), None)
-        ranked = np.stack([_best(vectors, *pair, 11) for pair in zip(queries, found, strict=True)])
+        ranked = [_best(vectors, *pair, 11) for pair in zip(queries, found, strict=True)]
         recall = recall_of(ranked, truth, sample)
         if recall >= plan.recall or probes >= index.nlist:
             return probes, recall
         probes *= 2
 
 
-def recall_of(found: Positions, truth: Positions, own: Positions) -> float:
-    """The part of the true neighbours (N, k) that was found, each query's own position left out."""
-    hits = sum(
-        len((set(row) & set(right)) - {one})
-        for row, right, one in zip(found.tolist(), truth.tolist(), own.tolist(), strict=True)
-    )
-    return hits / sum(len(set(right) - {one}) for right, one in zip(truth.tolist(), own.tolist(), strict=True))
+def recall_of(found: Iterable[Positions], truth: Iterable[Positions], own: Positions) -> float:
+    """The part of the true neighbours (k,) of each query that was found, its own position left out."""
+    hits = asked = 0
+    for row, right, one in zip(found, truth, own.tolist(), strict=True):
+        wanted = set(right.tolist()) - {one, -1}
+        hits += len(wanted & set(row.tolist()))
+        asked += len(wanted)
+    return hits / asked if asked else 1.0
 
 
 def _best(vectors: IvfVectors, query: Vectors, found: Positions, k: int) -> Positions:
+    found = found[found >= 0]
     products = vectors.read(found) @ query
     return found[np.argsort(-products, kind="stable")[:k]]
 
