@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from retrieval.embedding import Embedder
 from retrieval.errors import RetrievalError
 from retrieval.files import find_files, path_of
-from retrieval.index import Hits, IndexKeeper
+from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
 from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
@@ -250,6 +250,11 @@ class ReferenceLibrary:
             )
         self.refresh()
         return report
+
+    def check(self, sample: int = 200) -> IndexCheck:
+        """Hold the index against the database, and against exact search for so many of the references."""
+        self.refresh()
+        return check_index(self._keeper.index, self._database, self._library, self._embedder.version, sample)
 
     def refresh(self) -> None:
         """See what is in the database now."""

@@ -5,9 +5,10 @@ large library the coded lists of an inverted file. Whatever does not agree with 
 built again. What the database has and the build has not is held in memory beside it, until it is worth writing down.
 """
 
+from retrieval.index.check import IndexCheck, check_index
 from retrieval.index.index import Hits, VectorIndex
 from retrieval.index.keeper import IndexKeeper
 from retrieval.index.manifest import MANIFEST_NAME
 from retrieval.index.plan import IndexPlan
 
-__all__ = ["MANIFEST_NAME", "Hits", "IndexKeeper", "IndexPlan", "VectorIndex"]
+__all__ = ["MANIFEST_NAME", "Hits", "IndexCheck", "IndexKeeper", "IndexPlan", "VectorIndex", "check_index"]

@@ -120,6 +120,14 @@ class VectorIndex:
         found = [self._ranked(*one, k, len(self) + 1) for one in zip(queries, in_base, in_delta, strict=True)]
         return [one.ids for one in found if one is not None]
 
+    def vectors(self, ids: Ids) -> Vectors:
+        """The vectors (M, d) of those of these references, given by rising id, that are in the index."""
+        positions = self.rows.positions(ids)
+        positions = positions[self.alive[positions]]
+        in_delta = np.isin(self.delta.ids, ids)
+        order = np.argsort(np.concatenate([self.rows.ids[positions], self.delta.ids[in_delta]]))
+        return np.concatenate([self.base.read(positions), self.delta.vectors[in_delta]])[order]
+
     def _mask(self, among: Ids | None) -> Mask:
         if among is None:
             return self.alive

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from retrieval.index import MANIFEST_NAME, IndexKeeper, IndexPlan
+from retrieval.index import MANIFEST_NAME, IndexKeeper, IndexPlan, check_index
 from retrieval.index.folder import writing
 from retrieval.index.manifest import StaleIndex, read_manifest, write_manifest
 from storage.database import Database, open_database, references
@@ -268,6 +269,34 @@ def test_a_folder_that_cannot_be_written(
     new = add(database, *names_of(3000, 3200))
     keeper.refresh()
     check(keeper, recorded | new)
+
+
+def test_a_check_measures_recall_and_sees_what_differs(
+    database: Database, recorded: dict[str, int], folder: Path, kind: str
+) -> None:
+    keeper = opened(database, folder)
+    add(database, "new.jpg")
+    references.retire(database, [recorded["5.jpg"]])
+    keeper.refresh()
+
+    found = check_index(keeper.index, database, LIBRARY, "model", sample=50)
+    assert (found.kind, found.agrees, found.references, found.sample) == (kind, True, len(recorded), 50)
+    assert found.recall == 1 if kind == "flat" else 0.9 < found.recall <= 1
+    assert (found.lists >= found.probes > 0) == (kind == "ivf")
+    assert found.seconds > 0
+    assert found.exact_seconds > 0
+    assert found.disk_bytes == sum(path.stat().st_size for path in folder.glob("references-*"))
+
+    id_ = recorded["7.jpg"]
+    other = references.to_blob(vector_of("another"))
+    with database.write() as session:  # behind our back
+        session.execute(sa.text("UPDATE reference SET embedding = :other WHERE id = :id"), {"other": other, "id": id_})
+    assert not check_index(keeper.index, database, LIBRARY, "model", sample=5).agrees
+    keeper.rebuild()
+    assert check_index(keeper.index, database, LIBRARY, "model", sample=5).agrees
+    with database.write() as session:
+        session.execute(sa.text("UPDATE reference SET state = 'retired' WHERE id = :id"), {"id": id_})
+    assert not check_index(keeper.index, database, LIBRARY, "model", sample=5).agrees
 
 
 _FOLLOW = """
