@@ -57,14 +57,15 @@ _VERSION = "benchmark"
 
 @dataclass(frozen=True, slots=True)
 class RetrievalFigures:
-    """Of one index: seconds to build it and to add `ADDED` vectors, milliseconds a query in batches and with a filter
-    that leaves a thousandth, bytes of memory a vector of the process that searches, and the part of the ten nearest
-    found without and with the filter."""
+    """Of one index: seconds to build it, to add `ADDED` vectors and to open it, milliseconds a query in batches and
+    with a filter that leaves a thousandth, bytes of memory a vector of the process that searches, and the part of the
+    ten nearest found without and with the filter."""
 
     index: str
     vectors: int
     build_seconds: float
     add_seconds: float
+    open_seconds: float
     query_ms: float
     bytes_a_vector: float
     recall: float
@@ -85,6 +86,7 @@ class _Searched:
 
     found: Ids
     filtered: Ids
+    open_seconds: float
     seconds: float
     filtered_seconds: float
     memory_bytes: int
@@ -173,6 +175,7 @@ def _figures(built: _Built, searched: _Searched, truth: _Searched, vectors: int)
         vectors=vectors + ADDED,
         build_seconds=built.build_seconds,
         add_seconds=built.add_seconds,
+        open_seconds=searched.open_seconds,
         query_ms=1000 * searched.seconds / _QUERIES,
         bytes_a_vector=searched.memory_bytes / (vectors + ADDED),
         recall=_recall(searched.found, truth.found),
@@ -248,15 +251,16 @@ def _reference(number: int, vector: Vectors) -> ReferenceRecord:
 def _search_ours(folder: Path, dimension: int) -> _Searched:
     from retrieval.index import IndexKeeper
 
-    before = _warm()
+    before, start = _warm(), time.perf_counter()
     with open_database(sqlite_url(folder / "library.db"), create=False) as database:
         keeper = IndexKeeper(database, _LIBRARY, folder / "index", _VERSION, dimension)
+        open_seconds = time.perf_counter() - start
 
         def search(queries: Vectors, among: Ids | None) -> Ids:
             hits = keeper.index.search(queries, K, None if among is None else among + 1)
             return np.stack([np.pad(one.ids - 1, (0, K - len(one.ids)), constant_values=-1) for one in hits])
 
-        return _timed(folder, search, before)
+        return _timed(folder, search, before, open_seconds)
 
 
 def _build_flat(folder: Path, vectors: int, dimension: int) -> _Built:
@@ -290,8 +294,9 @@ def _build_faiss(folder: Path, vectors: int, dimension: int, index: Any, name: s
 def _search_faiss(folder: Path, dimension: int) -> _Searched:
     import faiss
 
-    before = _warm()
+    before, start = _warm(), time.perf_counter()
     index = faiss.read_index(str(folder / "faiss"))
+    open_seconds = time.perf_counter() - start
     graph = isinstance(index, faiss.IndexHNSW)
 
     def search(queries: Vectors, among: Ids | None) -> Ids:
@@ -303,10 +308,10 @@ def _search_faiss(folder: Path, dimension: int) -> _Searched:
         kind = faiss.SearchParametersHNSW(efSearch=_HNSW_SEARCH, sel=chosen) if graph else None
         return np.asarray(index.search(queries, K, params=kind or faiss.SearchParameters(sel=chosen))[1], np.int64)
 
-    return _timed(folder, search, before)
+    return _timed(folder, search, before, open_seconds)
 
 
-def _timed(folder: Path, search: Callable[[Vectors, Ids | None], Ids], before: int) -> _Searched:
+def _timed(folder: Path, search: Callable[[Vectors, Ids | None], Ids], before: int, open_seconds: float) -> _Searched:
     queries, among = np.load(folder / "queries.npy"), np.load(folder / "among.npy")
     search(queries[:_TOGETHER], None)
     memory = _memory_bytes() - before
@@ -317,7 +322,9 @@ def _timed(folder: Path, search: Callable[[Vectors, Ids | None], Ids], before: i
     few = queries[:_FILTERED_QUERIES]
     start = time.perf_counter()
     filtered = [search(few[at : at + _TOGETHER], among) for at in range(0, len(few), _TOGETHER)]
-    return _Searched(np.concatenate(found), np.concatenate(filtered), seconds, time.perf_counter() - start, memory)
+    filtered_seconds = time.perf_counter() - start
+    all_found, all_filtered = np.concatenate(found), np.concatenate(filtered)
+    return _Searched(all_found, all_filtered, open_seconds, seconds, filtered_seconds, memory)
 
 
 def _warm() -> int:

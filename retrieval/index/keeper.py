@@ -6,13 +6,14 @@ Several processes may have it open. They read without waiting for each other; on
 import hashlib
 import logging
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.index.build import Source, build, continued, load, save
 from retrieval.index.content import Ids, index_version
-from retrieval.index.folder import writing
+from retrieval.index.folder import sweep, writing
 from retrieval.index.index import VectorIndex
 from retrieval.index.manifest import Anchors, Manifest, NoIndex, StaleIndex, read_manifest
 from retrieval.index.plan import IndexPlan
@@ -22,7 +23,7 @@ from storage.fixity import sweep_partial_files
 log = logging.getLogger(__name__)
 
 _ANCHORS = 8
-_HELD_AT_MOST = 0.2
+_HELD_AT_MOST = 0.1
 """More changes than this part of the vectors are not gathered in memory: the index is built anew."""
 _ALWAYS_HELD = 1000
 _NEWER_MANIFESTS = 5
@@ -54,8 +55,7 @@ class IndexKeeper:
         self._embedding_version, self._dimension = embedding_version, dimension
         self._plan = plan or IndexPlan()
         self._kept = True
-        if folder.is_dir():
-            sweep_partial_files(folder)  # of a process that was killed while it wrote
+        self._tidy()
         self.index = self._opened()
         self.refresh()
 
@@ -81,6 +81,16 @@ class IndexKeeper:
         """Build the index anew from the database."""
         with writing(self._folder, wait=True):
             self.index = self._built()
+
+    def _tidy(self) -> None:
+        """Remove what a process left that was killed while it wrote."""
+        if not self._folder.is_dir():
+            return
+        sweep_partial_files(self._folder)
+        with writing(self._folder, wait=False) as ours:
+            if ours:
+                with suppress(StaleIndex, OSError):
+                    sweep(self._folder, read_manifest(self._folder))
 
     def _opened(self) -> VectorIndex:
         """The index on disk, or a new one where there is none that can be used."""
@@ -165,7 +175,7 @@ class IndexKeeper:
         return self._followed(newer) if left <= _ALWAYS_HELD else None
 
     def _is_due(self, index: VectorIndex) -> bool:
-        return index.unsaved > self._plan.merged_share * len(index.alive)
+        return index.unsaved > 0 and index.unsaved >= self._plan.merged_share * len(index.alive)
 
     def _write_down(self) -> None:
         """Write what is in memory alone to the disk, unless another process is about to do so."""

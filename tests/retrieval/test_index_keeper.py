@@ -18,12 +18,12 @@ from retrieval.index.folder import writing
 from retrieval.index.manifest import StaleIndex, read_manifest, write_manifest
 from storage.database import Database, open_database, references
 from storage.database.records import ReferenceRecord
-from storage.fixity import sha256_bytes
+from storage.fixity import PARTIAL_SUFFIX, sha256_bytes
 from tests.storage.database.postgresql import fresh_database, running_server
 
 LIBRARY = "/pictures"
 DIMENSION = 32
-PLAN = IndexPlan(flat_up_to=800, sample=100)
+PLAN = IndexPlan(flat_up_to=200, sample=50)
 
 
 def vector_of(name: str) -> np.ndarray:
@@ -69,7 +69,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def recorded(database: Database, kind: str) -> dict[str, int]:
-    return add(database, *names_of(0, 1000 if kind == "ivf" else 100))
+    return add(database, *names_of(0, 300 if kind == "ivf" else 100))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def _damage(path: Path, how: str) -> None:
 def test_damage_is_told_and_mended(
     database: Database, folder: Path, ending: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorded = add(database, *names_of(0, 900))
+    recorded = add(database, *names_of(0, 250))
     version = opened(database, folder).version
     (path,) = folder.glob(f"*.{ending}")
     _damage(path, how)
@@ -216,7 +216,7 @@ def test_changes_are_followed(database: Database, recorded: dict[str, int], fold
     if kind == "ivf":
         assert written.lists is not None
         assert built.lists is not None
-        assert written.lists.trained_for == built.lists.trained_for == 1000  # without training
+        assert written.lists.trained_for == built.lists.trained_for == 300  # without training
         assert written.vectors[0] == built.vectors[0]
     # who had it open goes on with what is gone now, and then sees the same
     (hit,) = reader.index.search(vector_of("7.jpg")[None], 1)
@@ -231,14 +231,14 @@ def test_changes_are_followed(database: Database, recorded: dict[str, int], fold
 def test_a_library_that_grows_changes_its_kind(database: Database, folder: Path) -> None:
     keeper = opened(database, folder)
     recorded: dict[str, int] = {}
-    for first, last, kind in ((0, 3, "flat"), (3, 700, "flat"), (700, 1500, "ivf"), (1500, 3200, "ivf")):
+    for first, last, kind in ((0, 3, "flat"), (3, 180, "flat"), (180, 400, "ivf"), (400, 1300, "ivf")):
         recorded |= add(database, *names_of(first, last))
         keeper.refresh()
         check(keeper, recorded)
         assert keeper.index.manifest.kind == kind
     assert keeper.index.manifest.lists is not None
-    assert keeper.index.manifest.lists.trained_for == 3200
-    removed = names_of(0, 2500)
+    assert keeper.index.manifest.lists.trained_for == 1300
+    removed = names_of(0, 1200)
     references.retire(database, [recorded.pop(name) for name in removed])
     keeper.refresh()
     check(keeper, recorded)
@@ -256,6 +256,19 @@ def test_a_reader_does_not_wait_for_who_writes(database: Database, recorded: dic
         assert read_manifest(folder) == before  # and does not write meanwhile
     check(opened(database, folder), recorded | new)
     assert read_manifest(folder) != before
+
+
+def test_what_a_killed_writer_left_is_removed(database: Database, recorded: dict[str, int], folder: Path) -> None:
+    opened(database, folder)
+    names = sorted(path.name for path in folder.iterdir())
+    (folder / "references-0123456789abcdef.vectors").write_bytes(b"never named by a manifest")
+    (folder / f".references-0123.lists.0123{PARTIAL_SUFFIX}").write_bytes(b"never whole")
+    (folder / "notes.txt").write_text("somebody's own")
+    with writing(folder, wait=True):  # it may be one that is being written
+        opened(database, folder)
+        assert (folder / "references-0123456789abcdef.vectors").exists()
+    check(opened(database, folder), recorded)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "notes.txt"])
 
 
 def test_a_folder_that_cannot_be_written(
@@ -324,7 +337,7 @@ with open_database(sys.argv[1], create=False) as database:
 
 
 def test_several_processes_read_while_one_adds(database: Database, folder: Path) -> None:
-    recorded = add(database, *names_of(0, 600))
+    recorded = add(database, *names_of(0, 150))
     keeper = opened(database, folder)
     last = 1 + 30 + 6
     readers = [
@@ -353,7 +366,7 @@ def test_several_processes_read_while_one_adds(database: Database, folder: Path)
 
 
 def test_threads_may_search_while_it_is_refreshed(database: Database, folder: Path) -> None:
-    recorded = add(database, *names_of(0, 900))
+    recorded = add(database, *names_of(0, 250))
     keeper = opened(database, folder)
     wrong: list[str] = []
     done = threading.Event()
@@ -381,9 +394,9 @@ def postgresql() -> Iterator[Database]:
 
 
 def test_on_postgresql_the_same(postgresql: Database, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    recorded = add(postgresql, *names_of(0, 900))
+    recorded = add(postgresql, *names_of(0, 250))
     check(opened(postgresql, folder), recorded)
-    recorded |= add(postgresql, *names_of(900, 1000))
+    recorded |= add(postgresql, *names_of(900, 920))
     references.retire(postgresql, [recorded.pop("5.jpg")])
     keeper = opened(postgresql, folder)
     check(keeper, recorded)

@@ -24,7 +24,7 @@ from storage.images import read_master
 from .conftest import CountingEmbedder
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "4"))
-PICTURES = 40
+PICTURES = 24
 
 _WORK = """
 import random, sys
@@ -32,7 +32,7 @@ from pathlib import Path
 from retrieval import ReferenceLibrary
 from retrieval.index import IndexPlan, keeper
 folder, pictures, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-keeper.IndexPlan = lambda: IndexPlan(flat_up_to=25, training_per_list=2)  # both kinds of index come up
+keeper.IndexPlan = lambda: IndexPlan(flat_up_to=15, training_per_list=2)  # both kinds of index come up
 choose = random.Random(seed)
 with ReferenceLibrary.open(folder) as opened:
     print("open", flush=True)
@@ -40,8 +40,8 @@ with ReferenceLibrary.open(folder) as opened:
         found = opened.list()
         action = choose.choice(["add", "remove", "rebuild"])
         if action == "add":
-            opened.add(choose.sample(sorted(pictures.iterdir()), 12))
-        elif action == "remove" and len(found) > 12:
+            opened.add(choose.sample(sorted(pictures.iterdir()), 8))
+        elif action == "remove" and len(found) > 8:
             for one in choose.sample(found, 4):
                 opened.remove(one.id)
         elif action == "rebuild":
