@@ -5,7 +5,7 @@ centres only (Sivic and Zisserman, "Video Google", ICCV 2003; FAISS, arXiv 2401.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import faiss
@@ -18,6 +18,8 @@ from retrieval.index.readers import VectorFiles
 
 _SPARE = 48
 """Candidates beyond those asked for, as codes of 8 bits put the last of them in a slightly wrong order."""
+_NEAR, _FAR = 10, 100
+"""Neighbours by which recall is measured: those that are shown, and those that are looked at a second time."""
 _SEED = 20220711
 _ITERATIONS = 10
 _ADDED_TOGETHER = 1 << 16
@@ -117,32 +119,31 @@ def trained(files: VectorFiles, lists: int, plan: IndexPlan) -> "faiss.IndexIVFS
 
 
 def fitting_probes(index: "faiss.IndexIVFScalarQuantizer", files: VectorFiles, plan: IndexPlan) -> tuple[int, float]:
-    """The fewest lists to probe, a power of two, that find the part ``plan.recall`` of the ten nearest; and that part.
+    """The fewest lists to probe, a power of two, that find what the plan asks for; and the recall of the ten nearest.
 
     Measured by vectors of the library itself, each without itself.
     """
     sample = _spread(len(files), min(len(files), plan.sample))
     queries = files.read(sample)
-    truth = exact_nearest(
-        ((np.arange(start, start + len(block)), block) for start, block in files.blocks()), queries, 11
-    )
-    probes, recall = 1, 0.0
+    blocks = ((np.arange(start, start + len(block)), block) for start, block in files.blocks())
+    truth = exact_nearest(blocks, queries, _FAR + 1)
+    probes = 1
     while True:
         vectors = IvfVectors(index, files, probes)
-        found = vectors.nearest(queries, IvfVectors.candidates(11), None)
-        ranked = [_best(vectors, *pair, 11) for pair in zip(queries, found, strict=True)]
-        recall = recall_of(ranked, truth, sample)
-        if recall >= plan.recall or probes >= index.nlist:
-            return probes, recall
+        found = vectors.nearest(queries, vectors.candidates(_FAR + 1), None)
+        ranked = [_best(vectors, *pair, _FAR + 1) for pair in zip(queries, found, strict=True)]
+        near, far = (_recall_of(ranked, truth, sample, k + 1) for k in (_NEAR, _FAR))
+        if (near >= plan.recall and far >= plan.far_recall) or probes >= index.nlist:
+            return probes, near
         probes *= 2
 
 
-def recall_of(found: Iterable[Positions], truth: Iterable[Positions], own: Positions) -> float:
-    """The part of the true neighbours (k,) of each query that was found, its own position left out."""
+def _recall_of(found: Sequence[Positions], truth: Positions, own: Positions, k: int) -> float:
+    """The part of the k true neighbours of each query that was found, its own position left out."""
     hits = asked = 0
     for row, right, one in zip(found, truth, own.tolist(), strict=True):
-        wanted = set(right.tolist()) - {one, -1}
-        hits += len(wanted & set(row.tolist()))
+        wanted = set(right[:k].tolist()) - {one, -1}
+        hits += len(wanted & set(row[:k].tolist()))
         asked += len(wanted)
     return hits / asked if asked else 1.0
 

@@ -11,16 +11,17 @@ class IndexPlan:
     `flat_up_to`: vectors that are searched one by one, exactly; more go into inverted lists (IVF) of 8-bit codes, whose
     best are compared again by their stored vectors.
     `training_per_list`: vectors that each list's centre is the mean of, about.
-    `recall`: of the ten nearest, the part that as many lists are probed for as it takes.
+    `recall`, `far_recall`: of the ten and of the hundred nearest, the parts that enough lists are probed to find.
     `sample`: vectors of the library by which recall is measured.
     `merged_share`: changes, as a part of the vectors, from which on they are written into the build.
     `retrained_growth`: from so many times the vectors that the lists were trained for, they are trained anew.
     `dead_share`: of the positions, from which on a large build is made without them.
     """
 
-    flat_up_to: int = 50_000
+    flat_up_to: int = 30_000
     training_per_list: int = 40
-    recall: float = 0.995
+    recall: float = 0.998
+    far_recall: float = 0.97
     sample: int = 400
     merged_share: float = 0.01
     retrained_growth: float = 3.0
