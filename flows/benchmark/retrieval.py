@@ -40,7 +40,7 @@ ADDED = 10_000
 K = 10
 FILTERED = 0.001
 """The part of the references that the filter leaves."""
-_QUERIES = 2_000
+_QUERIES = 1_000
 _FILTERED_QUERIES = 200
 _TOGETHER = 100
 """Queries in a batch."""
