@@ -222,7 +222,7 @@ class ReferenceLibrary:
             if one.embedding_version != self._embedder.version
             if (path := path_of(one.path, self._root)).is_file()
         ]
-        report = self.add(other, progress)
+        report = self.add(other, progress) if other else AddReport(added=0, unchanged=0)
         self._keeper.rebuild()
         return report
 

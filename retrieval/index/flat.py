@@ -6,7 +6,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-Positions = NDArray[np.int64]
+from retrieval.index.readers import Positions
+
 Vectors = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from retrieval.index.content import Ids, changed_content, content_of
 from retrieval.index.delta import Changed, Delta
-from retrieval.index.flat import Mask, Positions, Vectors, exact_nearest
+from retrieval.index.flat import Mask, Vectors, exact_nearest
 from retrieval.index.manifest import Manifest
+from retrieval.index.readers import Positions
 from retrieval.index.rows import DEAD, Rows
 from storage.database.reference_vectors import ReferenceChanges
 

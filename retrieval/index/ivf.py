@@ -11,10 +11,10 @@ from typing import BinaryIO
 import faiss
 import numpy as np
 
-from retrieval.index.flat import Mask, Positions, Vectors, exact_nearest, selector
+from retrieval.index.flat import Mask, Vectors, exact_nearest, selector
 from retrieval.index.manifest import StaleIndex
 from retrieval.index.plan import IndexPlan
-from retrieval.index.readers import VectorFiles
+from retrieval.index.readers import Positions, VectorFiles
 
 _SPARE = 48
 """Candidates beyond those asked for, as codes of 8 bits put the last of them in a slightly wrong order."""

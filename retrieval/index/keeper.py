@@ -192,7 +192,7 @@ class IndexKeeper:
                 manifest = continued(self._folder, self.index, self._anchors)
                 save(self._folder, manifest)
                 self.index = load(self._folder, manifest)
-            except StaleIndex as reason:
+            except (StaleIndex, FileNotFoundError) as reason:
                 log.warning("%s: the search index is built again from the database", reason)
                 self.index = self._built()
             except OSError as error:

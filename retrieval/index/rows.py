@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.content import DIGEST_BYTES, Digests, Ids, tags_of
-from retrieval.index.readers import RowFile
-
-Positions = NDArray[np.int64]
+from retrieval.index.readers import Positions, RowFile
 
 DEAD = -1
 """The id at a position whose reference is no longer in use."""

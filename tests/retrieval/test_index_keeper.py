@@ -258,6 +258,16 @@ def test_a_reader_does_not_wait_for_who_writes(database: Database, recorded: dic
     assert read_manifest(folder) != before
 
 
+def test_a_folder_that_is_deleted_is_made_again(database: Database, recorded: dict[str, int], folder: Path) -> None:
+    keeper = opened(database, folder)
+    shutil.rmtree(folder)
+    check(keeper, recorded)
+    recorded |= add(database, *names_of(4000, 4050))
+    keeper.refresh()
+    check(keeper, recorded)
+    assert read_manifest(folder).count == len(recorded)
+
+
 def test_what_a_killed_writer_left_is_removed(database: Database, recorded: dict[str, int], folder: Path) -> None:
     opened(database, folder)
     names = sorted(path.name for path in folder.iterdir())
