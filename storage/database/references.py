@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.database.connection import Database
 from storage.database.models import Reference
 from storage.database.records import FailedReferenceRecord, KnownReference, ReferenceRecord
-from storage.database.reference_vectors import next_change
+from storage.database.reference_vectors import next_change, of_library_by_id
 from storage.database.statements import ROWS_PER_STATEMENT, chunks, take_turns
 from storage.database.types import now
 
@@ -29,7 +29,7 @@ def known(db: Database, library: str, *, retired: bool = False) -> dict[str, Kno
 
 def active(db: Database, library: str) -> Iterator[KnownReference]:
     """The references in use, by rising id; read in chunks, so that a large library is never held whole."""
-    query = sa.select(*_KNOWN).where(Reference.library == library, Reference.state == "active")
+    query = sa.select(*_KNOWN).where(of_library_by_id(library), Reference.state == "active")
     query = query.order_by(Reference.id).limit(ROWS_PER_STATEMENT)
     found = _read(db, query)
     while found:

@@ -1,9 +1,13 @@
 """The vectors of a library, and its changes in their order: nothing is missed, whatever is read in between."""
 
+import sqlite3
 import threading
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 
 from storage.database import Database, open_database, reference_vectors, references
 from storage.database.records import FailedReferenceRecord
@@ -73,6 +77,30 @@ def test_every_kind_of_change_is_seen_once_and_in_order(db: Database) -> None:
     # nothing was retired that was not in use: no change
     references.retire(db, [ids["b.jpg"]])
     assert reference_vectors.latest_change(db, LIBRARY) == last
+
+
+def test_a_large_library_is_read_in_pieces_without_sorting_it_for_each(tmp_path: Path) -> None:
+    statements: list[tuple[str, Any]] = []
+    with open_database(f"sqlite:///{tmp_path / 'provenance.db'}") as db:
+        references.upsert(db, [reference(f"{number}.jpg") for number in range(5)])
+        change = reference_vectors.latest_change(db, LIBRARY)
+
+        def keep(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+            statements.append((statement, parameters))
+
+        sa.event.listen(sa.engine.Engine, "before_cursor_execute", keep)
+        try:
+            list(reference_vectors.active(db, LIBRARY, "vgg-1", rows=2))
+            list(references.active(db, LIBRARY))
+            list(reference_vectors.changes_since(db, LIBRARY, "vgg-1", change - 1, rows=2))
+        finally:
+            sa.event.remove(sa.engine.Engine, "before_cursor_execute", keep)
+        read = [one for one in statements if "FROM reference" in one[0]]
+        assert len(read) == 3 + 2 + 3
+        with sqlite3.connect(tmp_path / "provenance.db") as plain:
+            for statement, parameters in read:
+                plan = [row[3] for row in plain.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+                assert not any("TEMP B-TREE" in step for step in plan), (statement, plan)
 
 
 def test_retiring_from_several_libraries_counts_in_each(db: Database) -> None:
