@@ -3,13 +3,17 @@
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
+from itertools import chain, islice
 from typing import TextIO
 
 PRETTY_ROWS = 500
 """More rows than these are laid out plainly: rich needs minutes for thousands, and keeps all of them in memory."""
+
+_MEASURED_ROWS = 20_000
+"""So many rows decide how wide the columns of a plain table are; the others follow as they come."""
 
 _PLAIN_WIDTH = 120  # a plain column is padded up to here; what is longer sticks out
 
@@ -23,24 +27,39 @@ class ListingFormat(StrEnum):
 
 
 def print_rows(
-    rows: Sequence[Mapping[str, object]],
+    rows: Iterable[Mapping[str, object]],
     columns: Sequence[str],
     form: ListingFormat,
     stream: TextIO | None = None,
 ) -> None:
-    """Print rows with the named columns, in this order. JSON is one array of objects; CSV has a header line."""
+    """Print rows with the named columns, in this order, as they come: not all of them are held in memory.
+
+    JSON is one array of objects; CSV has a header line.
+    """
     stream = stream or sys.stdout
     if form is ListingFormat.JSON:
-        json.dump([{name: _plain(row.get(name)) for name in columns} for row in rows], stream, indent=2)
-        stream.write("\n")
+        _print_json(rows, columns, stream)
     elif form is ListingFormat.CSV:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_in_csv(row.get(name)) for name in columns] for row in rows)
-    elif len(rows) > PRETTY_ROWS:
-        _print_plain(rows, columns, stream)
     else:
-        _print_table(rows, columns, stream)
+        remaining = iter(rows)
+        first = list(islice(remaining, PRETTY_ROWS + 1))
+        if len(first) > PRETTY_ROWS:
+            _print_plain(chain(first, remaining), columns, stream)
+        else:
+            _print_table(first, columns, stream)
+
+
+def _print_json(rows: Iterable[Mapping[str, object]], columns: Sequence[str], stream: TextIO) -> None:
+    """What `json.dumps` with an indent of 2 makes of the list of all rows."""
+    before = "["
+    for row in rows:
+        text = json.dumps({name: _plain(row.get(name)) for name in columns}, indent=2)
+        stream.write(before + "\n  " + text.replace("\n", "\n  "))
+        before = ","
+    stream.write("[]\n" if before == "[" else "\n]\n")
 
 
 def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], stream: TextIO) -> None:
@@ -59,10 +78,11 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], s
     console.print(table if rows else "nothing to list", soft_wrap=not stream.isatty() and not rows)
 
 
-def _print_plain(rows: Sequence[Mapping[str, object]], columns: Sequence[str], stream: TextIO) -> None:
-    cells = [[_on_one_line(_shown(row.get(name))) for name in columns] for row in rows]
-    widths = [min(_PLAIN_WIDTH, max(map(len, column))) for column in zip(columns, *cells, strict=True)]
-    for line in [columns, *cells]:
+def _print_plain(rows: Iterable[Mapping[str, object]], columns: Sequence[str], stream: TextIO) -> None:
+    cells = ([_on_one_line(_shown(row.get(name))) for name in columns] for row in rows)
+    first = [list(columns), *islice(cells, _MEASURED_ROWS)]
+    widths = [min(_PLAIN_WIDTH, max(map(len, column))) for column in zip(*first, strict=True)]
+    for line in chain(first, cells):
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         stream.write(f" {'  '.join(padded).rstrip()}\n")
 

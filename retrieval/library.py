@@ -10,7 +10,6 @@ more in common than any two, 1 for the same luminance. `search` and `rerank` ave
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from retrieval.embedding import Embedder
 from retrieval.errors import RetrievalError
 from retrieval.files import find_files, path_of
-from retrieval.index import StaleIndex, VectorIndex, index_version, load_index, save_or_log
+from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
+from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
 from retrieval.records import AddReport, Match, Progress, Reference
@@ -30,15 +30,13 @@ from retrieval.rerank import PartsReranker
 from retrieval.transfer import copy_library
 from storage.database import Database, open_database, references
 from storage.database.records import KnownReference
-from storage.fixity import sha256_file, sweep_partial_files
+from storage.fixity import sha256_file
 from storage.paths import path_to_text
 
 log = logging.getLogger(__name__)
 
 # `list` is a method below, so the built-in cannot be named there.
 Matches = list[Match]
-Rows = list[KnownReference]
-Ids = list[int]
 
 DATABASE_NAME = "library.db"
 INDEX_FOLDER = "index"
@@ -71,20 +69,14 @@ class ReferenceLibrary:
         recorded_root: str | None = None,
     ) -> None:
         self._database = database
-        self._index_directory = index_directory
         self._embedder = embedder
         self._reranker = PartsReranker(embedder.semantic)
         self._root = library_root.resolve()
         self._library = recorded_root or path_to_text(self._root)
         self._run_id = run_id
         self._owns_database = False
-        self._version = ""
-        self._index: VectorIndex
-        self._same_content: dict[int, Ids] = {}
         self._checked: dict[int, tuple[int, int]] = {}
-        if index_directory.is_dir():
-            sweep_partial_files(index_directory)  # of a process that was killed while it saved the index
-        self.refresh()
+        self._keeper = IndexKeeper(database, self._library, index_directory, embedder.version, embedder.dimension)
 
     @classmethod
     def open(cls, folder: Path, device: str = "cpu", vgg_weights: Path | None = None) -> "ReferenceLibrary":
@@ -132,10 +124,10 @@ class ReferenceLibrary:
     def index_version(self) -> str:
         """Hex digest of what searches answer from: the embedding's version and every reference's id and
         sha256."""
-        return self._version
+        return self._keeper.version
 
     def __len__(self) -> int:
-        return sum(len(ids) for ids in self._same_content.values())
+        return len(self._keeper.index)
 
     def add(self, paths: Iterable[Path], progress: Progress | None = None) -> AddReport:
         """Take pictures into the library; folders are walked. Only new or changed content is embedded.
@@ -161,7 +153,7 @@ class ReferenceLibrary:
 
     def list(self) -> list[Reference]:
         """The references in use, by id; their files are not looked at."""
-        return sorted((self._reference(one) for one in self._active()), key=lambda reference: reference.id)
+        return [self._reference(one) for one in references.active(self._database, self._library)]
 
     def search(self, image: Picture, k: int = 5) -> Matches:
         """The k references whose luminance is most like that of ``image``, the one whose parts match best first.
@@ -178,27 +170,34 @@ class ReferenceLibrary:
         """
         return self._reranker.rerank(image, matches)
 
-    def search_vectors(self, vectors: NDArray[np.float32], k: int) -> Sequence[Matches]:
-        """The k best references of each vector (N, d); fewer where the library has fewer that can be used.
+    def search_vectors(
+        self, vectors: NDArray[np.float32], k: int, among: NDArray[np.int64] | None = None
+    ) -> Sequence[Matches]:
+        """The k best references of each vector; fewer where the library has fewer that can be used.
 
         Equal scores are ordered by id. The same content is returned once, wherever else it lies.
+
+        Args:
+            vectors: (N, d) float32, unit length.
+            k: how many references, from 1.
+            among: ids of the references that may be returned; None for all.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self._embedder.dimension:
             needed = f"(N, {self._embedder.dimension})"
             raise RetrievalError(f"vectors of shape {needed} are needed, not {vectors.shape}")
         if k < 1:
             raise RetrievalError(f"{k} references cannot be searched for; ask for 1 or more")
-        taken = k
-        while True:
-            ids, products = self._index.search(vectors, taken)
-            usable, stale = self._usable({int(one) for row in ids for one in row})
-            if stale:
-                self.refresh()
-                continue
-            found = [self._matches(*pair, usable, k) for pair in zip(ids, products, strict=True)]
-            if taken >= len(self._index) or all(len(matches) == k for matches in found):
-                return found
+        taken, found = k, [Matches()] * len(vectors)
+        left = np.arange(len(vectors))
+        while len(left):
+            hits, rows = self._hits(vectors[left], taken, among)
+            usable = {id_: self._reference(row) for id_, row in rows.items() if self._is_as_recorded(row)}
+            for number, one in zip(left.tolist(), hits, strict=True):
+                found[number] = self._matches(one, usable, k)
+            full = np.array([len(one.ids) == taken for one in hits], bool)
+            left = left[full & np.array([len(found[number]) < k for number in left.tolist()], bool)]
             taken *= 2
+        return found
 
     def remove(self, reference_id: int) -> None:
         """Take a reference out of use, with all others of the same content; their files stay.
@@ -208,24 +207,23 @@ class ReferenceLibrary:
         Raises:
             RetrievalError: there is no such reference in use.
         """
-        active = self._active()
-        wanted = next((one for one in active if one.id == reference_id), None)
-        if wanted is None:
+        wanted = references.get(self._database, [reference_id]).get(reference_id)
+        if wanted is None or wanted.library != self._library or wanted.state != "active" or wanted.sha256 is None:
             raise RetrievalError(f"there is no reference {reference_id} in the library; look at its list")
-        same = [removed_record(one, self._run_id) for one in active if one.sha256 == wanted.sha256]
-        references.record_failed(self._database, same)
+        same = references.with_content(self._database, self._library, wanted.sha256)
+        references.record_failed(self._database, [removed_record(one, self._run_id) for one in same])
         self.refresh()
 
     def rebuild(self, progress: Progress | None = None) -> AddReport:
         """Embed again what has vectors of another embedding, and build the index anew."""
         other = [
             path
-            for one in self._active()
+            for one in references.active(self._database, self._library)
             if one.embedding_version != self._embedder.version
             if (path := path_of(one.path, self._root)).is_file()
         ]
-        report = self.add(other, progress)
-        self._build(*self._truth())
+        report = self.add(other, progress) if other else AddReport(added=0, unchanged=0)
+        self._keeper.rebuild()
         return report
 
     def import_from(self, folder: Path) -> AddReport:
@@ -243,6 +241,7 @@ class ReferenceLibrary:
             report = copy_library(
                 source,
                 folder.resolve(),
+                OWN_FOLDER,
                 self._database,
                 self._root,
                 self._library,
@@ -252,66 +251,41 @@ class ReferenceLibrary:
         self.refresh()
         return report
 
+    def check(self, sample: int = 200) -> IndexCheck:
+        """Hold the index against the database, and against exact search for so many of the references."""
+        self.refresh()
+        return check_index(self._keeper.index, self._database, self._library, self._embedder.version, sample)
+
     def refresh(self) -> None:
-        """See what is in the database now, and have the index for exactly that: from the disk, or built."""
-        active, vectors = self._truth()
-        version = index_version(self._embedder.version, ((one.id, one.sha256 or "") for one in active))
-        if version == self._version:
-            return
-        try:
-            index = load_index(self._index_directory, version, self._embedder.version, self._embedder.dimension)
-        except StaleIndex as reason:
-            log.info("search index of %s: %s; building it from the database", self._library, reason)
-            self._build(active, vectors)
-        else:
-            self._adopt(index, active, version)
+        """See what is in the database now."""
+        self._keeper.refresh()
 
-    def _active(self) -> Rows:
-        known = references.known(self._database, self._library).values()
-        return [one for one in known if one.state == "active"]
+    def _hits(
+        self, vectors: NDArray[np.float32], taken: int, among: NDArray[np.int64] | None
+    ) -> tuple[Sequence[Hits], dict[int, KnownReference]]:
+        """The nearest of each vector with their rows, which the database has just as the index has them."""
+        rebuilt = False
+        while True:
+            index = self._keeper.index
+            hits = index.search(vectors, taken, among)
+            tags = {id_: tag for one in hits for id_, tag in zip(one.ids.tolist(), one.tags.tolist(), strict=True)}
+            rows = references.get(self._database, tags)
+            if all(id_ in rows and self._is_of(rows[id_], tag) for id_, tag in tags.items()):
+                return hits, rows
+            self._keeper.refresh()
+            if self._keeper.index.change > index.change:
+                continue
+            if rebuilt:
+                raise RetrievalError(f"{self._library}: index and database disagree; run `references rebuild`")
+            log.warning("search index of %s: it is not of this database; it is built again from it", self._library)
+            self._keeper.rebuild()
+            rebuilt = True
 
-    def _truth(self) -> tuple[Rows, NDArray[np.float32]]:
-        """The searchable references by rising id, and their vectors (N, d)."""
-        ids, vectors = references.vectors(self._database, self._embedder.version, self._library)
-        rows = references.get(self._database, ids.tolist())
-        in_use = np.array([rows[one].state == "active" for one in ids.tolist()], bool)
-        if not len(ids):
-            vectors = np.zeros((0, self._embedder.dimension), np.float32)
-        return [rows[one] for one in ids[in_use].tolist()], vectors[in_use]
-
-    def _build(self, active: Rows, vectors: NDArray[np.float32]) -> None:
-        first = self._grouped(active)
-        chosen = [position for position, one in enumerate(active) if one.id in first]
-        index = VectorIndex.build(np.array([active[one].id for one in chosen], np.int64), vectors[chosen])
-        version = index_version(self._embedder.version, ((one.id, one.sha256 or "") for one in active))
-        save_or_log(index, self._index_directory, version, self._embedder.version)
-        self._adopt(index, active, version)
-
-    def _adopt(self, index: VectorIndex, active: Rows, version: str) -> None:
-        self._index, self._version = index, version
-        self._same_content = self._grouped(active)
-
-    @staticmethod
-    def _grouped(active: Rows) -> dict[int, Ids]:
-        """First id of each content -> all ids of that content; only the first ones are in the index."""
-        by_content: defaultdict[str, Ids] = defaultdict(Ids)
-        for one in active:
-            by_content[one.sha256 or ""].append(one.id)
-        return {ids[0]: ids for ids in by_content.values()}
-
-    def _usable(self, firsts: set[int]) -> tuple[dict[int, Reference], bool]:
-        """For each hit the reference to hand out, if there is one; and whether the index is out of date."""
-        ids = {one for first in firsts for one in self._same_content[first]}
-        rows = references.get(self._database, ids)
-        if any(rows[one].state != "active" for one in ids):
-            return {}, True
-        usable: dict[int, Reference] = {}
-        for first in firsts:
-            for one in self._same_content[first]:
-                if self._is_as_recorded(rows[one]):
-                    usable[first] = self._reference(rows[one])
-                    break
-        return usable, False
+    def _is_of(self, row: KnownReference, tag: int) -> bool:
+        """Whether a reference is in use with the content and the embedding that the index knows."""
+        if row.state != "active" or row.sha256 is None or row.embedding_version != self._embedder.version:
+            return False
+        return tag_of(row.sha256) == tag
 
     def _is_as_recorded(self, known: KnownReference) -> bool:
         """Whether the file is there and still holds what was embedded; it is hashed only if it was
@@ -331,17 +305,15 @@ class ReferenceLibrary:
             log.warning("%s has changed since it was added and is not used; add it again", path_to_text(path))
         return same
 
-    def _matches(
-        self, ids: NDArray[np.int64], products: NDArray[np.float64], usable: dict[int, Reference], k: int
-    ) -> Matches:
-        hits = [
-            (usable[one], product)
-            for one, product in zip(ids.tolist(), products.tolist(), strict=True)
-            if one in usable
-        ]
+    def _matches(self, hits: Hits, usable: dict[int, Reference], k: int) -> Matches:
+        """The k best of the hits that can be used, the same content once."""
+        contents: dict[str, tuple[Reference, float]] = {}
+        for id_, product in zip(hits.ids.tolist(), hits.products.tolist(), strict=True):
+            if id_ in usable:
+                contents.setdefault(usable[id_].sha256, (usable[id_], product))
         return [
             Match(reference=reference, score=min(max(product, 0.0), 1.0), rank=rank)
-            for rank, (reference, product) in enumerate(hits[:k], start=1)
+            for rank, (reference, product) in enumerate([*contents.values()][:k], start=1)
         ]
 
     def _reference(self, known: KnownReference) -> Reference:

@@ -1,17 +1,14 @@
 """Copying a library's references, with their vectors, into another database."""
 
-import logging
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from retrieval.files import path_of, text_of
 from retrieval.records import AddReport
-from storage.database import Database, references
-from storage.database.records import ReferenceRecord
+from storage.database import Database, reference_vectors, references
+from storage.database.records import KnownReference, ReferenceRecord
 from storage.paths import text_to_path
-
-log = logging.getLogger(__name__)
 
 _CHUNK = 1000
 
@@ -19,6 +16,7 @@ _CHUNK = 1000
 def copy_library(
     source: Database,
     source_root: Path,
+    recorded_root: str,
     target: Database,
     root: Path,
     library: str,
@@ -27,47 +25,57 @@ def copy_library(
 ) -> AddReport:
     """Make the references of ``library`` in ``target`` those that are in use in ``source``.
 
+    Only what is new there is written, so that a large library that is taken over again costs little.
+
     Args:
         source: the database of a library folder.
         source_root: that folder.
+        recorded_root: how it is recorded in ``source``.
         target: the database to copy into.
         root: what paths in ``target`` are relative to.
         library: ``root`` as it is recorded.
         embedding_version: only vectors of this version can be searched together.
         run_id: the run that copies, for the record.
     """
-    ids, vectors = references.vectors(source, embedding_version)
-    rows = references.get(source, ids.tolist())
-    records = {}
-    for reference_id, vector in zip(ids.tolist(), vectors, strict=True):
-        row = rows[reference_id]
-        text = text_of(path_of(row.path, source_root / text_to_path(row.library)), root)
-        records[text] = ReferenceRecord(
-            library=library,
-            path=text,
-            sha256=row.sha256 or "",
-            width=row.width or 0,
-            height=row.height or 0,
-            embedding_version=embedding_version,
-            embedding=np.asarray(vector, np.float32),
-            size_bytes=row.size_bytes,
-            mtime_ns=row.mtime_ns,
-            added_by_run_id=run_id,
-        )
-    known = references.known(target, library)
-    new = []
-    for text, record in records.items():
-        old = known.get(text)
-        there = old is not None and old.state == "active"
-        if not there or old is None or (old.sha256, old.embedding_version) != (record.sha256, embedding_version):
-            new.append(record)
-    gone = [one for text, one in known.items() if text not in records]
-    for start in range(0, len(new), _CHUNK):
-        references.upsert(target, new[start : start + _CHUNK])
-    references.retire(target, [one.id for one in gone])
-    return AddReport(
-        added=len(new),
-        unchanged=len(records) - len(new),
-        linked=len(new),
-        retired=sum(one.state == "active" for one in gone),
-    )
+    folder = source_root / text_to_path(recorded_root)
+    kept: set[int] = set()
+    added = unchanged = 0
+    for rows in _chunks(source, recorded_root, embedding_version):
+        texts = {text_of(path_of(row.path, folder), root): row for row in rows}
+        there = references.at_paths(target, library, texts)
+        new = {text: row for text, row in texts.items() if not _is_same(there.get(text), row)}
+        kept.update(there[text].id for text in texts if text not in new)
+        unchanged += len(texts) - len(new)
+        added += len(new)
+        vectors = reference_vectors.of(source, [row.id for row in new.values()])
+        records = [
+            ReferenceRecord(
+                library=library,
+                path=text,
+                sha256=row.sha256 or "",
+                width=row.width or 0,
+                height=row.height or 0,
+                embedding_version=embedding_version,
+                embedding=vectors[row.id],
+                size_bytes=row.size_bytes,
+                mtime_ns=row.mtime_ns,
+                added_by_run_id=run_id,
+            )
+            for text, row in new.items()
+            if row.id in vectors
+        ]
+        kept.update(references.upsert(target, records).values())
+    gone = [id_ for id_ in references.live_ids(target, library) if id_ not in kept]
+    return AddReport(added=added, unchanged=unchanged, linked=added, retired=references.retire(target, gone))
+
+
+def _chunks(source: Database, library: str, embedding_version: str) -> Iterator[list[KnownReference]]:
+    rows = (row for row in references.active(source, library) if row.embedding_version == embedding_version)
+    while chunk := list(islice(rows, _CHUNK)):
+        yield chunk
+
+
+def _is_same(old: KnownReference | None, row: KnownReference) -> bool:
+    if old is None or old.state != "active":
+        return False
+    return (old.sha256, old.embedding_version) == (row.sha256, row.embedding_version)

@@ -143,6 +143,39 @@ def steadiness(
     print_rows(rows, list(rows[0]), format or context.obj)
 
 
+@app.command("retrieval")
+def retrieval(
+    context: typer.Context,
+    vectors: Annotated[
+        int,
+        typer.Option(
+            "--vectors", envvar="ARCHIVE_COLORIZER_BENCHMARK_VECTORS", metavar="N", min=1000, help="Vectors to search."
+        ),
+    ] = 100_000,
+    pictures: Annotated[
+        Path | None,
+        typer.Option("--pictures", metavar="DIR", help="Pictures they are made from (default: the demo's references)."),
+    ] = None,
+    device: Device = "auto",
+    format: Format = None,
+) -> None:
+    """The search index of a large reference library next to exact search and HNSW: build, additions, query, memory,
+    recall. A million vectors take some 7 GB of disk in the temporary folder and half an hour."""
+    import sys
+    from dataclasses import asdict
+    from importlib.resources import as_file, files
+
+    from flows.benchmark.retrieval import measure_retrieval
+    from flows.engine import loading_networks, resolve_device
+    from flows.listing import print_rows
+    from flows.progress import shown
+
+    with as_file(files("flows") / "demo") as demo, loading_networks(), shown(sys.stderr) as progress:
+        found = measure_retrieval(vectors, pictures or demo / "references", resolve_device(device), progress.say)
+    rows = [asdict(one) for one in found]
+    print_rows(rows, list(rows[0]), format or context.obj)
+
+
 @app.command("attention")
 def attention(
     context: typer.Context,

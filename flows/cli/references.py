@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Build and search a reference library.", no_args_is_help=True)
 
+CHECK_COLUMNS = ("figure", "value", "unit")
 LIBRARY_ROOT = "."
 """How a library folder records its own root (`retrieval.library`, which is not imported for its sake)."""
 
@@ -56,20 +57,18 @@ def list_references(library: Library, format: options.Listing = ListingFormat.TA
 
     # the rows alone: no network is loaded, and no index looked at
     with open_database(sqlite_url(_database_of(library)), create=False) as database:
-        known = sorted(references.known(database, LIBRARY_ROOT).values(), key=lambda one: one.id)
-    root = library.resolve()
-    rows = [
-        {
-            "id": one.id,
-            "path": path_to_text(os.path.normpath(root / text_to_path(one.path))),
-            "width": one.width,
-            "height": one.height,
-            "sha256": one.sha256,
-        }
-        for one in known
-        if one.state == "active"
-    ]
-    print_rows(rows, ("id", "path", "width", "height", "sha256"), format)
+        root = library.resolve()
+        rows = (
+            {
+                "id": one.id,
+                "path": path_to_text(os.path.normpath(root / text_to_path(one.path))),
+                "width": one.width,
+                "height": one.height,
+                "sha256": one.sha256,
+            }
+            for one in references.active(database, LIBRARY_ROOT)
+        )
+        print_rows(rows, ("id", "path", "width", "height", "sha256"), format)
 
 
 @app.command("search")
@@ -121,6 +120,47 @@ def rebuild(library: Library, device: Device = "auto") -> None:
     with _opened(library, device) as opened:
         opened.rebuild()
         print(f"index rebuilt: {opened.index_version}")
+
+
+@app.command("check")
+def check(
+    library: Library,
+    sample: Annotated[
+        int,
+        typer.Option(
+            "--sample",
+            envvar="ARCHIVE_COLORIZER_SAMPLE",
+            metavar="N",
+            min=1,
+            help="References recall is measured with.",
+        ),
+    ] = 200,
+    format: options.Listing = ListingFormat.TABLE,
+    device: Device = "auto",
+) -> None:
+    """Hold the search index against the database, and what it finds against comparing every vector."""
+    from flows.errors import EnvironmentProblem
+    from flows.listing import print_rows
+
+    with _opened(library, device) as opened:
+        found = opened.check(sample)
+        version = opened.index_version
+    rows: list[tuple[str, object, str]] = [
+        ("references in use", found.references, ""),
+        ("index", found.kind, f"{found.lists} lists, {found.probes} probed" if found.lists else "all compared"),
+        ("index version", version, ""),
+        ("not yet written to the index", found.unsaved, "references"),
+        ("files of the index", found.disk_bytes / 1e6, "MB"),
+        ("the database's own references", "yes" if found.agrees else "no", ""),
+        ("recall of the ten nearest", found.recall, f"of those found by exact search, {found.sample} queries"),
+        ("a query", 1000 * found.seconds, "ms"),
+        ("a query, all compared", 1000 * found.exact_seconds, "ms"),
+    ]
+    print_rows([dict(zip(CHECK_COLUMNS, row, strict=True)) for row in rows], CHECK_COLUMNS, format)
+    if not found.agrees:
+        raise EnvironmentProblem(
+            f"the search index of {path_to_text(library)} is not what its database says; run `references rebuild`"
+        )
 
 
 def _database_of(library: Path) -> Path:

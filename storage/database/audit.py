@@ -14,6 +14,7 @@ def _view(name: str, columns: str, **types: Any) -> sa.TableClause:
 
 
 _TIME: Any = UtcDateTime()
+_FLAG: Any = sa.Boolean()
 _VIEWS = {
     "audit_run": _view(
         "audit_run",
@@ -27,14 +28,16 @@ _VIEWS = {
         "audit_item",
         "run_id path kind page state reference_path reference_score reference_rank confidence output_path"
         " source_sha256 output_sha256 reference_sha256 weights_sha256 index_version device seconds review"
-        " created_at",
+        " created_at match_confidence low_match",
         created_at=_TIME,
+        low_match=_FLAG,
     ),
     "audit_shot": _view(
         "audit_shot",
         "run_id path shot first_frame last_frame frames cut_score reference_path reference_sha256 reference_score"
         " reference_rank reference_choice confidence flicker fps seconds seconds_read seconds_network seconds_motion"
-        " seconds_chroma seconds_write output_path",
+        " seconds_chroma seconds_write output_path match_confidence low_match",
+        low_match=_FLAG,
     ),
     "audit_failure": _view("audit_failure", "run_id path stage error_type message at", at=_TIME),
     "audit_reference": _view("audit_reference", "reference_id path sha256 times_used mean_score mean_confidence"),

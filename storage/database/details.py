@@ -68,6 +68,7 @@ def candidates_of_run(session: Session, run_id: int) -> dict[int, tuple[Candidat
             Match.rank,
             Match.score,
             Match.chosen,
+            Match.confidence,
         )
         .join(Reference, Reference.id == Match.reference_id)
         .where(Match.run_id == run_id)

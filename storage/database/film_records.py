@@ -15,8 +15,9 @@ class ShotRecord:
     first); `shown_frame` stands for the shot in the gallery. The reference was `retrieved` from the library, or
     `given` by a person: then it has no rank. `reference_path` is relative to the library of `reference_id`, or
     absolute if there is none. `reference_score` and `confidence` are 0..1, `flicker` the mean |ab change| where
-    luma is still (None where nothing is), `fps` the frames colorized a second; the seconds of the stages run side
-    by side, so that they may come to more than `seconds`.
+    luma is still (None where nothing is). `match_confidence` (0..1) is how far the score is to be trusted,
+    `low_match` that this lay below the run's threshold; a given reference has neither. `fps` are the frames
+    colorized a second; the seconds of the stages run side by side, so that they may come to more than `seconds`.
 
     Raises:
         ValueError: the frames are none, or not those between the first and the last.
@@ -43,6 +44,8 @@ class ShotRecord:
     seconds_chroma: float | None = None
     seconds_write: float | None = None
     shown_frame: int | None = None
+    match_confidence: float | None = None
+    low_match: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.first_frame <= self.last_frame or self.frames != self.last_frame - self.first_frame + 1:

@@ -1,9 +1,9 @@
 """The tables. Anything that an auditor asks for is a column; only open-ended mappings are JSON.
 
-`item` what was found in archives; `reference` the colour pictures; `run` one pass over an archive; `match`
-the candidates of each item; `colorization` what became of each item in a run, `shot` how each shot of a film
-was colorized, `copy` the outputs in further formats; `stage_timing` where the time went; `review` what people
-decided. The views for auditors are in `migrations`.
+`item` what was found in archives; `reference` the colour pictures, `reference_parts` what their places look like;
+`run` one pass over an archive; `match` the candidates of each item; `colorization` what became of each item in a
+run, `shot` how each shot of a film was colorized, `copy` the outputs in further formats; `stage_timing` where the
+time went; `review` what people decided. The views for auditors are in `migrations`.
 """
 
 from collections.abc import Mapping
@@ -111,7 +111,8 @@ class Reference(Base):
     """A colour picture with given content at `library`/`path`.
 
     If the file changes, its row is retired and a new one made, so that what was once matched can always be
-    named by its digest. `embedding` is little-endian float32.
+    named by its digest. `embedding` is little-endian float32. `change` counts the changes of a library: of all its
+    rows those with a higher one were written later.
     """
 
     __tablename__ = "reference"
@@ -130,6 +131,7 @@ class Reference(Base):
             postgresql_where=sa.text("state <> 'retired'"),
         ),
         sa.Index(None, "library", "path"),
+        sa.Index(None, "library", "change"),
         sa.Index(None, "sha256"),
         sa.Index(None, "added_by_run_id"),
     )
@@ -150,10 +152,24 @@ class Reference(Base):
     added_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
     added_by_run_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("run.id"))
+    change: Mapped[int] = mapped_column(server_default="0")
+
+
+class ReferenceParts(Base):
+    """What the places of a reference look like, as `version` codes it; apart, so that `reference` stays short."""
+
+    __tablename__ = "reference_parts"
+
+    reference_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("reference.id"), primary_key=True)
+    version: Mapped[str]
+    parts: Mapped[bytes] = mapped_column(sa.LargeBinary)
 
 
 class Match(Base):
-    """One candidate reference for an item in a run, `rank` from 1; `shot` 0: for the whole item."""
+    """One candidate reference for an item in a run, `rank` from 1; `shot` 0: for the whole item.
+
+    `confidence` is how far its score is to be trusted, 0 to 1.
+    """
 
     __tablename__ = "match"
     __table_args__ = (
@@ -172,6 +188,7 @@ class Match(Base):
     rank: Mapped[int]
     score: Mapped[float]
     chosen: Mapped[bool]
+    confidence: Mapped[float | None]
 
 
 class Colorization(Base):
@@ -179,6 +196,7 @@ class Colorization(Base):
 
     For an item and an output folder at most one row is current (`superseded_at` is NULL): the one whose
     output lies in the folder. Digests and paths of source and reference are copied, as they may change later.
+    `low_match` says that `match_confidence`, of the reference taken, lay below the run's threshold.
     """
 
     __tablename__ = "colorization"
@@ -246,6 +264,8 @@ class Colorization(Base):
     error_type: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(MessageText)
     superseded_at: Mapped[datetime | None]
+    match_confidence: Mapped[float | None]
+    low_match: Mapped[bool | None]
 
 
 class Shot(Base):
@@ -290,6 +310,8 @@ class Shot(Base):
     seconds_chroma: Mapped[float | None]
     seconds_write: Mapped[float | None]
     shown_frame: Mapped[int | None]
+    match_confidence: Mapped[float | None]
+    low_match: Mapped[bool | None]
 
 
 class Copy(Base):

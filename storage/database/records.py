@@ -135,7 +135,7 @@ class KnownItem:
 class MatchRecord:
     """One candidate reference of an item, or of one of its shots (`shot` from 1; 0: the whole item).
 
-    `rank` is from 1, `score` in 0..1, `chosen` the one used.
+    `rank` is from 1, `score` in 0..1, `chosen` the one used, `confidence` (0..1) how far the score is to be trusted.
     """
 
     reference_id: int
@@ -143,6 +143,7 @@ class MatchRecord:
     score: float
     chosen: bool = False
     shot: int = 0
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +164,8 @@ class ItemOutcome:
     equal output. `output_path` is relative to the run's output_root. `weights_sha256`, `index_version`,
     `device` and `precision` are the run's where they are None; `created_at` (the end) is now if None. Of a
     film, `frames` are those colorized, and the reference is the one that most of them have; `copies` are its
-    outputs in further formats.
+    outputs in further formats. `match_confidence` (0..1) is how far the reference's score is to be trusted,
+    `low_match` that this lay below the run's threshold.
 
     Raises:
         ValueError: a field that the state needs is missing.
@@ -198,6 +200,8 @@ class ItemOutcome:
     stage: str | None = None
     error_type: str | None = None
     message: str | None = None
+    match_confidence: float | None = None
+    low_match: bool | None = None
     matches: tuple[MatchRecord, ...] = ()
     timings: tuple[StageTiming, ...] = ()
     shots: tuple[ShotRecord, ...] = ()
@@ -249,6 +253,7 @@ class Candidate:
     score: float
     chosen: bool
     shot: int = 0
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +301,8 @@ class RunColorization:
     message: str | None
     superseded_at: datetime | None
     frames: int | None = None
+    match_confidence: float | None = None
+    low_match: bool | None = None
     candidates: tuple[Candidate, ...] = ()
     shots: tuple[RecordedShot, ...] = ()
     copies: tuple[CopyRecord, ...] = ()
@@ -359,7 +366,7 @@ class FailedReferenceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownReference:
-    """A reference that the database already has (its vector is read by `references.vectors`)."""
+    """A reference that the database already has (its vector is read by `reference_vectors`)."""
 
     id: int
     library: str

@@ -1,6 +1,6 @@
 """References: the colour pictures of libraries, with their embeddings."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from storage.database.connection import Database
 from storage.database.models import Reference
 from storage.database.records import FailedReferenceRecord, KnownReference, ReferenceRecord
-from storage.database.statements import chunks, take_turns
+from storage.database.reference_vectors import next_change, of_library_by_id
+from storage.database.statements import ROWS_PER_STATEMENT, chunks, take_turns
 from storage.database.types import now
 
 _KNOWN = tuple(getattr(Reference, name) for name in KnownReference.__dataclass_fields__)
@@ -24,6 +25,41 @@ def known(db: Database, library: str, *, retired: bool = False) -> dict[str, Kno
     # Later rows of a path win: live ones are ordered behind retired ones.
     query = query.order_by(_LIVE, Reference.id) if retired else query.where(_LIVE)
     return {reference.path: reference for reference in _read(db, query)}
+
+
+def active(db: Database, library: str) -> Iterator[KnownReference]:
+    """The references in use, by rising id; read in chunks, so that a large library is never held whole."""
+    query = sa.select(*_KNOWN).where(of_library_by_id(library), Reference.state == "active")
+    query = query.order_by(Reference.id).limit(ROWS_PER_STATEMENT)
+    found = _read(db, query)
+    while found:
+        yield from found
+        found = _read(db, query.where(Reference.id > found[-1].id))
+
+
+def with_content(db: Database, library: str, sha256: str) -> list[KnownReference]:
+    """The references in use with this content, by rising id."""
+    query = sa.select(*_KNOWN).where(Reference.sha256 == sha256, Reference.library == library)
+    return _read(db, query.where(Reference.state == "active").order_by(Reference.id))
+
+
+def live_ids(db: Database, library: str) -> list[int]:
+    """The ids of all active and failed references of a library, rising."""
+    query = sa.select(Reference.id).where(Reference.library == library, _LIVE).order_by(Reference.id)
+    return list(db.run_read(lambda session: session.scalars(query).all()))
+
+
+def at_paths(db: Database, library: str, paths: Iterable[str]) -> dict[str, KnownReference]:
+    """What is known of the files at these paths, by path: active and failed ones."""
+
+    def work(session: Session) -> dict[str, KnownReference]:
+        found: dict[str, KnownReference] = {}
+        for chunk in chunks(sorted(set(paths)), 500):
+            query = sa.select(*_KNOWN).where(Reference.library == library, Reference.path.in_(chunk), _LIVE)
+            found.update((row["path"], KnownReference(**row)) for row in session.execute(query).mappings())
+        return found
+
+    return db.run_read(work)
 
 
 def get(db: Database, reference_ids: Iterable[int]) -> dict[int, KnownReference]:
@@ -79,28 +115,10 @@ def retire(db: Database, reference_ids: Iterable[int]) -> int:
     ids = sorted(set(reference_ids))
 
     def work(session: Session) -> int:
+        take_turns(session, "reference")
         return sum(_retire(session, chunk) for chunk in chunks(ids))
 
     return db.run_write(work)
-
-
-def vectors(
-    db: Database, embedding_version: str, library: str | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Ids (N,) and embeddings (N, d) of this version's active references (of one library), by rising id."""
-    query = (
-        sa.select(Reference.id, Reference.embedding)
-        .where(Reference.state == "active", Reference.embedding_version == embedding_version)
-        .order_by(Reference.id)
-    )
-    if library is not None:
-        query = query.where(Reference.library == library)
-    rows = db.run_read(lambda session: session.execute(query).all())
-    ids = np.array([row[0] for row in rows], dtype=np.int64)
-    if not rows:
-        return ids, np.zeros((0, 0), dtype=np.float32)
-    flat = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
-    return ids, flat.reshape(len(rows), -1).astype(np.float32)
 
 
 def embeddings(db: Database, sha256s: Collection[str], embedding_version: str) -> dict[str, NDArray[np.float32]]:
@@ -145,11 +163,12 @@ def _record(
 
     def work(session: Session) -> dict[str, int]:
         take_turns(session, "reference")
+        change = next_change(session, library)
         ids: dict[str, int] = {}
         for paths in chunks(sorted(rows), 500):
-            chunk = {path: rows[path] for path in paths}
+            chunk = {path: rows[path] | {"change": change} for path in paths}
             kept, gone = _sort_out(session, library, chunk, same)
-            _retire(session, gone)
+            _retire_of(session, library, gone, change)
             if kept:
                 session.execute(sa.update(Reference), [chunk[path] | {"id": id_} for path, id_ in kept.items()])
             ids.update(kept)
@@ -195,10 +214,16 @@ def _current(session: Session, library: str, paths: list[str], *, retired: bool 
 
 
 def _retire(session: Session, ids: list[int]) -> int:
+    libraries = session.scalars(sa.select(Reference.library).where(Reference.id.in_(ids), _LIVE).distinct()).all()
+    return sum(_retire_of(session, one, ids, next_change(session, one)) for one in libraries)
+
+
+def _retire_of(session: Session, library: str, ids: list[int], change: int) -> int:
     if not ids:
         return 0
-    change = sa.update(Reference).where(Reference.id.in_(ids), _LIVE).values(state="retired", retired_at=now())
-    return len(session.scalars(change.returning(Reference.id)).all())
+    rows = sa.update(Reference).where(Reference.library == library, Reference.id.in_(ids), _LIVE)
+    rows = rows.values(state="retired", retired_at=now(), change=change)
+    return len(session.scalars(rows.returning(Reference.id)).all())
 
 
 def _row(record: ReferenceRecord | FailedReferenceRecord, **values: Any) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+
+import pytest
 
 from flows.listing import ListingFormat, print_rows
 
@@ -20,7 +23,7 @@ ROWS = [
 COLUMNS = ("run_id", "path", "at", "score", "sha256")
 
 
-def printed(form: ListingFormat, rows: list[dict[str, object]]) -> str:
+def printed(form: ListingFormat, rows: Iterable[dict[str, object]]) -> str:
     stream = io.StringIO()
     print_rows(rows, COLUMNS, form, stream)
     return stream.getvalue()
@@ -30,7 +33,8 @@ def test_json() -> None:
     read = json.loads(printed(ListingFormat.JSON, ROWS))
     assert read[0] == {**ROWS[0], "at": "2026-01-02T00:00:00+00:00"}
     assert read[1]["at"] is None
-    assert json.loads(printed(ListingFormat.JSON, [])) == []
+    assert printed(ListingFormat.JSON, ROWS) == json.dumps([{**ROWS[0], "at": read[0]["at"]}, ROWS[1]], indent=2) + "\n"
+    assert printed(ListingFormat.JSON, []) == "[]\n"
 
 
 def test_csv() -> None:
@@ -64,3 +68,24 @@ def test_a_long_table_is_in_columns() -> None:
     assert lines[0].split() == [*COLUMNS]
     assert lines[8].split()[:3] == ["7", "a", "b"]
     assert {line.index(" 2026-") for line in lines[1:]} == {lines[0].index(" at ")}
+
+
+@pytest.mark.parametrize("form", [ListingFormat.TABLE, ListingFormat.JSON, ListingFormat.CSV])
+def test_rows_are_printed_as_they_come(form: ListingFormat) -> None:
+    """Of a million rows, none waits for the last."""
+    written: list[int] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(made)
+            return len(text)
+
+    def rows() -> Iterator[dict[str, object]]:
+        nonlocal made
+        for made in range(30_000):
+            yield {"id": made}
+
+    made = 0
+    print_rows(rows(), ("id",), form, Stream())
+    assert min(written) <= 20_001
+    assert any(20_001 < at < 29_000 for at in written)

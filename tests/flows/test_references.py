@@ -25,6 +25,12 @@ def test_library_from_add_to_run(tmp_path: Path, archive: Path, references: Path
     assert [row["rank"] for row in found] == ["1", "2"]
     assert Path(found[0]["path"]).name == "coffee.jpg"
 
+    checked = json.loads(command("references", "check", "--library", library, "--format", "json").stdout)
+    figures = {row["figure"]: row["value"] for row in checked}
+    assert (figures["references in use"], figures["index"]) == (3, "flat")
+    assert figures["the database's own references"] == "yes"
+    assert figures["recall of the ten nearest"] == 1
+
     rocket = next(row["id"] for row in listed if "rocket" in row["path"])
     assert command("references", "remove", rocket, "--library", library).returncode == 0
     assert command("references", "remove", 99, "--library", library).returncode == 1

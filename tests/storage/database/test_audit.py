@@ -73,7 +73,9 @@ def test_audit_item(db: Database) -> None:
         reference_sha256=digest("r"),
         reference_score=0.5,
         reference_rank=1,
-        matches=(MatchRecord(reference_id=reference_id, rank=1, score=0.5, chosen=True),),
+        match_confidence=0.625,
+        low_match=False,
+        matches=(MatchRecord(reference_id=reference_id, rank=1, score=0.5, chosen=True, confidence=0.625),),
     )
     colorizations.record(db, run_id, [outcome, failed(photograph)])
     ids = {row.item_id: row.id for row in colorizations.of_run(db, run_id)}
@@ -102,6 +104,8 @@ def test_audit_item(db: Database) -> None:
         "seconds": 1.25,
         "review": "rejected",
         "created_at": at(5),
+        "match_confidence": 0.625,
+        "low_match": False,
     }
     assert (second["path"], second["state"], second["review"]) == ("bild.tif", "failed", None)
 

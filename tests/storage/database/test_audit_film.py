@@ -49,6 +49,8 @@ def test_audit_shot(db: Database) -> None:
         "seconds_chroma": 3.0,
         "seconds_write": 4.0,
         "output_path": f"{film}.mkv",
+        "match_confidence": None,
+        "low_match": None,
     }
     assert [(row["shot"], row["reference_choice"], row["flicker"]) for row in rows] == [
         (1, "retrieved", 0.25),
@@ -59,7 +61,7 @@ def test_audit_shot(db: Database) -> None:
     assert (unfinished["path"], unfinished["last_frame"], unfinished["output_path"]) == ("broken.mkv", 4, None)
     assert audit.rows(db, "audit_shot") == [unfinished, *rows]
     for row in rows:
-        assert {type(value).__name__ for value in row.values()} <= {"int", "float", "str", "NoneType"}
+        assert {type(value).__name__ for value in row.values()} <= {"int", "float", "str", "bool", "NoneType"}
 
 
 def test_a_reference_is_used_once_by_a_photograph_and_once_by_a_film(db: Database) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.database import Database, audit, colorizations, references
+from storage.database import Database, audit, colorizations, reference_vectors, references
 from storage.database.records import FailedReferenceRecord
 from tests.storage.database.samples import LIBRARY, add_items, digest, done, reference, start_run
 
@@ -20,6 +20,10 @@ def _failed(path: str, **changes: Any) -> FailedReferenceRecord:
     return FailedReferenceRecord(**(values | changes))
 
 
+def _in_use(db: Database) -> list[int]:
+    return [id_ for chunk in reference_vectors.active(db, LIBRARY, "vgg-1") for id_ in chunk.ids.tolist()]
+
+
 def test_what_was_recorded_is_known(db: Database) -> None:
     record = reference("Farbe/Öl.jpg", size_bytes=5, mtime_ns=6)
     ids = references.upsert(db, [record])
@@ -29,25 +33,6 @@ def test_what_was_recorded_is_known(db: Database) -> None:
     assert (known.size_bytes, known.mtime_ns) == (5, 6)
     assert (known.state, known.embedding_version, known.retired_at) == ("active", "vgg-1", None)
     assert references.get(db, [known.id, 999]) == {known.id: known}
-
-
-def test_vectors_come_back_as_they_were(db: Database) -> None:
-    rng = np.random.default_rng(1)
-    made = {f"{number}.jpg": rng.standard_normal(7).astype(np.float32) for number in range(5)}
-    ids = references.upsert(db, [reference(path, embedding=vector) for path, vector in made.items()])
-    references.upsert(db, [reference("old.jpg", embedding_version="vgg-0")])
-    references.upsert(db, [reference("other.jpg", library="/elsewhere", embedding=made["0.jpg"])])
-
-    found_ids, vectors = references.vectors(db, "vgg-1", LIBRARY)
-    assert found_ids.dtype == np.int64
-    assert vectors.dtype == np.float32
-    assert vectors.shape == (5, 7)
-    assert list(found_ids) == sorted(ids.values())
-    by_id = dict(zip(found_ids.tolist(), vectors, strict=True))
-    for path, vector in made.items():
-        assert np.array_equal(by_id[ids[path]], vector)
-    assert len(references.vectors(db, "vgg-1")[0]) == 6
-    assert references.vectors(db, "none")[1].shape == (0, 0)
 
 
 def test_embeddings_already_made_are_found_by_content(db: Database) -> None:
@@ -63,9 +48,9 @@ def test_the_same_content_keeps_its_id(db: Database) -> None:
     first = references.upsert(db, [reference("a.jpg"), reference("b.jpg")])
     newer = reference("a.jpg", embedding_version="vgg-2", embedding=np.ones(4, dtype=np.float32))
     assert references.upsert(db, [newer])["a.jpg"] == first["a.jpg"]
-    ids, vectors = references.vectors(db, "vgg-2")
-    assert ids.tolist() == [first["a.jpg"]]
-    assert vectors.shape == (1, 4)
+    (found,) = reference_vectors.active(db, LIBRARY, "vgg-2")
+    assert found.ids.tolist() == [first["a.jpg"]]
+    assert found.vectors.shape == (1, 4)
 
 
 def test_changed_content_gets_a_new_id_and_the_old_stays_on_record(db: Database) -> None:
@@ -78,7 +63,7 @@ def test_changed_content_gets_a_new_id_and_the_old_stays_on_record(db: Database)
     assert retired.retired_at is not None
     # and back again
     assert references.upsert(db, [reference("a.jpg", sha256=digest("a"))])["a.jpg"] == old
-    assert references.vectors(db, "vgg-1")[0].tolist() == [old]
+    assert _in_use(db) == [old]
 
 
 def test_retired_references_are_out_of_use(db: Database) -> None:
@@ -87,7 +72,7 @@ def test_retired_references_are_out_of_use(db: Database) -> None:
     assert references.retire(db, [ids["a.jpg"]]) == 0
     assert set(references.known(db, LIBRARY)) == {"b.jpg"}
     assert references.known(db, LIBRARY, retired=True)["a.jpg"].state == "retired"
-    assert references.vectors(db, "vgg-1")[0].tolist() == [ids["b.jpg"]]
+    assert _in_use(db) == [ids["b.jpg"]]
 
 
 def test_failed_files_are_known_but_never_used(db: Database) -> None:
@@ -96,7 +81,7 @@ def test_failed_files_are_known_but_never_used(db: Database) -> None:
     references.record_failed(db, [_failed("bad.jpg", added_by_run_id=run_id, message="still cut off")])
     known = references.known(db, LIBRARY)["bad.jpg"]
     assert (known.state, known.error_type, known.message) == ("failed", "truncated", "still cut off")
-    assert len(references.vectors(db, "vgg-1")[0]) == 0
+    assert _in_use(db) == []
     (row,) = audit.rows(db, "audit_failure")
     assert (row["run_id"], row["path"], row["stage"]) == (run_id, "bad.jpg", "reference")
     assert audit.rows(db, "audit_reference") == []
@@ -107,7 +92,7 @@ def test_a_file_that_was_repaired_is_used_and_its_failure_stays_on_record(db: Da
     bad = references.record_failed(db, [_failed("a.jpg", added_by_run_id=run_id)])["a.jpg"]
     good = references.upsert(db, [reference("a.jpg")])["a.jpg"]
     assert good != bad
-    assert references.vectors(db, "vgg-1")[0].tolist() == [good]
+    assert _in_use(db) == [good]
     assert [row["path"] for row in audit.rows(db, "audit_failure", run_id)] == ["a.jpg"]
 
 
@@ -119,6 +104,19 @@ def test_a_used_reference_that_breaks_stays_on_record(db: Database) -> None:
     assert references.get(db, [used])[used].state == "retired"
     (row,) = audit.rows(db, "audit_reference")
     assert (row["reference_id"], row["times_used"]) == (used, 1)
+
+
+def test_those_in_use_are_read_one_after_the_other(db: Database) -> None:
+    ids = references.upsert(db, [reference(f"{number:04}.jpg", sha256=digest("a")) for number in range(2100)])
+    references.retire(db, [ids["0007.jpg"]])
+    references.record_failed(db, [_failed("bad.jpg")])
+    references.upsert(db, [reference("other.jpg", library="/elsewhere", sha256=digest("a"))])
+    found = list(references.active(db, LIBRARY))
+    assert [one.id for one in found] == sorted(set(ids.values()) - {ids["0007.jpg"]})
+    assert references.with_content(db, LIBRARY, digest("a")) == found
+    assert references.with_content(db, LIBRARY, digest("b")) == []
+    here = references.at_paths(db, LIBRARY, ["0006.jpg", "0007.jpg", "bad.jpg", "other.jpg"])
+    assert {path: one.state for path, one in here.items()} == {"0006.jpg": "active", "bad.jpg": "failed"}
 
 
 def test_one_library_at_a_time(db: Database) -> None:
