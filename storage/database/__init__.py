@@ -1,10 +1,10 @@
 """The provenance database: what was found, matched, colorized, how long it took and what people decided.
 
-`open_database` opens it; the modules `runs`, `items`, `references`, `colorizations`, `reviews`, `audit` hold
-plain functions whose first argument is the open `Database`; the records of `records` go in and come out.
+`open_database` opens it; the modules `runs`, `items`, `references`, `reference_parts`, `colorizations`,
+`reviews`, `audit` hold plain functions whose first argument is the open `Database`; the records of `records` go in and come out.
 """
 
-from storage.database import audit, colorizations, items, references, reviews, runs
+from storage.database import audit, colorizations, items, reference_parts, references, reviews, runs
 from storage.database.connection import Database, open_database
 from storage.database.engine import sqlite_url
 from storage.database.errors import DatabaseError, SchemaError
@@ -17,6 +17,7 @@ __all__ = [
     "colorizations",
     "items",
     "open_database",
+    "reference_parts",
     "references",
     "reviews",
     "runs",
