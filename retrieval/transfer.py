@@ -1,13 +1,14 @@
-"""Copying a library's references, with their vectors, into another database."""
+"""Copying a library's references, with their vectors and parts, into another database."""
 
 import logging
 from pathlib import Path
 
 import numpy as np
 
+from retrieval.embedding import Embedder
 from retrieval.files import path_of, text_of
 from retrieval.records import AddReport
-from storage.database import Database, references
+from storage.database import Database, reference_parts, references
 from storage.database.records import ReferenceRecord
 from storage.paths import text_to_path
 
@@ -22,7 +23,7 @@ def copy_library(
     target: Database,
     root: Path,
     library: str,
-    embedding_version: str,
+    embedder: Embedder,
     run_id: int | None,
 ) -> AddReport:
     """Make the references of ``library`` in ``target`` those that are in use in ``source``.
@@ -33,9 +34,10 @@ def copy_library(
         target: the database to copy into.
         root: what paths in ``target`` are relative to.
         library: ``root`` as it is recorded.
-        embedding_version: only vectors of this version can be searched together.
+        embedder: only vectors of its version can be searched together.
         run_id: the run that copies, for the record.
     """
+    embedding_version = embedder.version
     ids, vectors = references.vectors(source, embedding_version)
     rows = references.get(source, ids.tolist())
     records = {}
@@ -65,9 +67,21 @@ def copy_library(
     for start in range(0, len(new), _CHUNK):
         references.upsert(target, new[start : start + _CHUNK])
     references.retire(target, [one.id for one in gone])
+    _copy_parts(source, target, library, embedder.parts_version)
     return AddReport(
         added=len(new),
         unchanged=len(records) - len(new),
         linked=len(new),
         retired=sum(one.state == "active" for one in gone),
     )
+
+
+def _copy_parts(source: Database, target: Database, library: str, version: str) -> None:
+    """Take over the parts that the target lacks; a library from before has none."""
+    lacking = reference_parts.without(target, version, library)
+    for start in range(0, len(lacking), _CHUNK):
+        some = references.get(target, lacking[start : start + _CHUNK])
+        found = reference_parts.of_contents(source, version, {one.sha256 for one in some.values() if one.sha256})
+        reference_parts.record(
+            target, version, {one.id: found[one.sha256] for one in some.values() if one.sha256 in found}
+        )

@@ -1,7 +1,7 @@
 """The provenance database: what was found, matched, colorized, how long it took and what people decided.
 
-`open_database` opens it; the modules `runs`, `items`, `references`, `reference_parts`, `colorizations`,
-`reviews`, `audit` hold plain functions whose first argument is the open `Database`; the records of `records` go in and come out.
+`open_database` opens it; the modules `runs`, `items`, `references`, `reference_parts`, `colorizations`, `reviews`,
+`audit` hold plain functions whose first argument is the open `Database`; the records of `records` go in and come out.
 """
 
 from storage.database import audit, colorizations, items, reference_parts, references, reviews, runs
