@@ -8,8 +8,8 @@ without anything alike has to offer.
 
 import math
 
-_SLOPE = 22.6
-_MIDDLE = 0.25
+_SLOPE = 25.3
+_MIDDLE = 0.239
 """The score at which both are equally likely."""
 
 
