@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine, is_out_of_memory
-from flows.failures import ItemFailure, describe_failure, end_if_surroundings
+from flows.failures import ItemFailure, LowMatch, describe_failure, end_if_surroundings
 from flows.naming import reference_text
 from flows.planning import PendingItem, cut_into_chunks
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
@@ -50,6 +50,7 @@ class _Work:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     master: Master | None = None
     matches: "Sequence[Match]" = ()
+    is_low_match: bool = False
     stage: str = "read"
     notes: list[str] = field(default_factory=list)
 
@@ -196,14 +197,19 @@ class BatchWorker:
 
     def _search_one(self, work: _Work) -> None:
         work.stage = "search"
+        settings = self._engine.settings
         with work.watch.stage("embed"):
-            vectors = self._engine.embedder.embed([_master(work).pixels])
+            described = self._engine.embedder.describe([_master(work).pixels])
         with work.watch.stage("search"):
-            found = self._library.search_vectors(vectors, self._engine.settings.candidates)[0]
+            found = self._library.candidates(described)
         with work.watch.stage("rerank"):
-            work.matches = self._library.rerank(_master(work).pixels, found)
+            work.matches = self._library.rerank(described, found, settings.candidates)
         if not work.matches:
             raise ItemFailure("no_reference", f"{work.item.path}: no reference was found; add colour photographs")
+        confidence = work.matches[0].confidence
+        work.is_low_match = confidence < settings.low_match
+        if work.is_low_match and settings.skip_low_match:
+            raise LowMatch(work.item.path, confidence, settings.low_match)
 
     def _colorize(self, work: _Work) -> "ColorizationResult":
         try:
@@ -294,6 +300,8 @@ class BatchWorker:
             height=written.height,
             bit_depth=written.bit_depth,
             confidence=result.mean_confidence,
+            match_confidence=best.confidence,
+            low_match=work.is_low_match,
             message="; ".join(work.notes) or None,
         )
 
@@ -301,10 +309,12 @@ class BatchWorker:
         failure = describe_failure(error, work.stage, work.item.path)
         return ItemOutcome(
             **self._common(work),
-            state="failed",
+            state=failure.state,
             stage=failure.stage,
             error_type=failure.error_type,
             message=failure.message,
+            match_confidence=failure.match_confidence,
+            low_match=failure.low_match,
         )
 
     def _common(self, work: _Work) -> "_CommonFields":
@@ -324,6 +334,7 @@ class BatchWorker:
                     rank=match.rank,
                     score=match.score,
                     chosen=match.rank == 1,
+                    confidence=match.confidence,
                 )
                 for match in work.matches
             ),
@@ -331,7 +342,7 @@ class BatchWorker:
 
 
 class _CommonFields(TypedDict):
-    """What every outcome tells, done or failed."""
+    """What every outcome tells, done or not."""
 
     item_id: int
     request_key: str

@@ -4,6 +4,7 @@ import errno
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from flows.errors import EnvironmentProblem, FlowError
 from storage.database import DatabaseError
@@ -35,13 +36,28 @@ class ItemFailure(Exception):  # noqa: N818 - a finding about one item, not abou
         self.message = message
 
 
+class LowMatch(Exception):  # noqa: N818 - a finding about one item, not about the program
+    """An item is left out because no reference fits it; `confidence` (0..1) is that of the best one."""
+
+    def __init__(self, path: str, confidence: float, threshold: float) -> None:
+        super().__init__(path, confidence, threshold)
+        self.message = (
+            f"{path}: no reference fits (match confidence {confidence:.2f}, below {threshold:.2f}); "
+            "add colour photographs of the like, or run with --keep-low-match"
+        )
+        self.confidence = confidence
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is recorded of a failed item."""
+    """What is recorded of an item that failed, or was left out for its doubtful reference."""
 
     stage: str
     error_type: str
     message: str
+    state: Literal["failed", "skipped"] = "failed"
+    match_confidence: float | None = None
+    low_match: bool | None = None
 
 
 def describe_failure(error: Exception, stage: str, path: str) -> Failure:
@@ -55,6 +71,8 @@ def describe_failure(error: Exception, stage: str, path: str) -> Failure:
         raise error
     if isinstance(error, ItemFailure):
         return Failure(stage, error.error_type, error.message)
+    if isinstance(error, LowMatch):
+        return Failure(stage, "low_match", error.message, "skipped", error.confidence, True)
     end_if_surroundings(error, path, writing=stage == "write")
     cause = _operating_system_cause(error)
     if isinstance(error, StorageError):

@@ -20,12 +20,12 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenRefer
     The references count by their folder, not by what is in it: one more picture there must not make a whole
     archive pending. References given for films count with their pictures.
     """
-    from retrieval.embedding import embedding_version
+    from retrieval.rerank import ranking_version
     from sscn.film import FILM_VERSION
 
-    # how many candidates are looked at, and with which eyes, decides which reference is taken
-    version = embedding_version(settings.vgg_weights)
-    choice = f"automatic:{path_to_text(settings.references)}:best of {settings.candidates}:{version}"
+    # with which eyes references are looked at decides which one is taken; how many are recorded does not
+    version = ranking_version(settings.vgg_weights)
+    choice = f"automatic:{path_to_text(settings.references)}:{version}"
     photographs = Request(
         reference_choice=choice,
         weights_sha256=colorizer.weights_sha256,

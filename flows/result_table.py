@@ -44,6 +44,8 @@ def _table(summary: RunSummary) -> Table:
         ("seconds", f"{summary.seconds:.1f}"),
         ("peak memory, MB", f"{summary.peak_memory_bytes / 1e6:.0f}"),
     ]
+    if summary.low_matches:
+        rows.insert(2, ("of these with a doubtful reference", str(summary.low_matches)))
     rows += [(f"{stage}, median seconds an item", f"{value:.3f}") for stage, value in summary.stage_medians.items()]
     for name, value in rows:
         table.add_row(name, value)

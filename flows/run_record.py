@@ -48,6 +48,8 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
         parameters={
             **engine.colorizer.parameters,
             "candidates": settings.candidates,
+            "low_match": settings.low_match,
+            "skip_low_match": settings.skip_low_match,
             "format": settings.format,
             "film_format": settings.film_format,
             "shot_threshold": settings.shot_threshold,

@@ -23,14 +23,16 @@ class FailedItem:
 class RunSummary:
     """What a run came to.
 
-    `done`, `failed` and `left_out` count this run's outcomes, `finished_before` what was there already, `failures` also
-    those that stand from earlier runs. `run_id` and `gallery` are None where there was nothing to do.
+    `done`, `failed` and `left_out` count this run's outcomes, `low_matches` those done with a doubtful reference,
+    `finished_before` what was there already, `failures` also those that stand from earlier runs. `run_id` and `gallery`
+    are None where there was nothing to do.
     """
 
     items: int
     done: int = 0
     failed: int = 0
     left_out: int = 0
+    low_matches: int = 0
     finished_before: int = 0
     pending: int = 0
     seconds: float = 0.0
@@ -54,6 +56,10 @@ class Tally:
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    low_matches: int = 0
+    """Of those done."""
+    low_left_out: int = 0
+    """Of those skipped, for their doubtful references."""
     stages: dict[str, list[float]] = field(default_factory=dict)
     failures: list[FailedItem] = field(default_factory=list)
 
@@ -61,11 +67,13 @@ class Tally:
         """Count one outcome."""
         if outcome.state == "done":
             self.done += 1
+            self.low_matches += bool(outcome.low_match)
         elif outcome.state == "failed":
             self.failed += 1
             self.failures.append(FailedItem(path, outcome.stage or "", outcome.message or ""))
         else:
             self.skipped += 1
+            self.low_left_out += bool(outcome.low_match)
         for timing in outcome.timings:
             self.stages.setdefault(timing.stage, []).append(timing.seconds)
 

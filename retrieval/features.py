@@ -1,6 +1,7 @@
-"""Raw features of a picture's luminance: channel means of two networks, before they are whitened."""
+"""Raw features of a picture's luminance, of two networks: channel means, and what each place of a grid looks like."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,13 +11,36 @@ from torch.nn import functional as F
 
 from retrieval.luminance import Prepared
 from sscn.efficientnet import EfficientNetLite0
+from sscn.matching import unit
 from sscn.vgg import VGG16
 
 VGG_LAYERS = ("relu3_3", "relu4_3")
 SEMANTIC_BLOCKS = (4, 10)
+PLACE_BLOCKS = ((10, 1.0), (15, 0.7))
+"""Blocks of the semantic network that tell what is at a place, with their weights; block 15 is the last."""
 VGG_SIDE = 128
 """The VGG sees the picture at this size: at 224 it takes three times as long."""
+GRID = 7
+"""Places along each side of a picture."""
+PLACES = GRID * GRID
 _CUDA_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Raw features of N pictures, float32, before they are whitened and coded.
+
+    Those of places have unit length in each layer; rows of the grid come one after the other.
+    """
+
+    looks: NDArray[np.float32]
+    """(N, 768), the VGG's, rooted channel means."""
+    meanings: NDArray[np.float32]
+    """(N, 1432), the semantic network's, likewise."""
+    place_looks: NDArray[np.float32]
+    """(N, PLACES, 768), the VGG's."""
+    place_meanings: NDArray[np.float32]
+    """(N, PLACES, 432), the semantic network's."""
 
 
 class Networks:
@@ -24,36 +48,43 @@ class Networks:
 
     def __init__(self, vgg: VGG16, semantic: EfficientNetLite0) -> None:
         self._vgg = vgg
-        self.semantic = semantic
+        self._semantic = semantic
         self._device = next(vgg.parameters()).device
 
-    def features(self, prepared: Sequence[Prepared]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What is whitened: (N, 768) of the VGG and (N, 1432) of the semantic network."""
+    def features(self, prepared: Sequence[Prepared]) -> Features:
+        """What both networks see in pictures, one or more, as `retrieval.luminance.prepare` made them."""
         # One by one on the CPU: as fast as in batches there, and no sum depends on the neighbours. On a GPU a
         # last short batch is filled up, so that the same kernels run.
         step = _CUDA_BATCH if self._device.type == "cuda" else 1
-        looks, meanings = [], []
+        found: list[tuple[NDArray[np.float32], ...]] = []
         for start in range(0, len(prepared), step):
             some = np.stack(prepared[start : start + step])
             count = len(some)
             filled = np.concatenate([some, np.zeros((step - count, *some.shape[1:]), np.float32)])
-            look, meaning = self._forward(torch.from_numpy(filled[:, None]).to(self._device))
-            looks.append(look[:count].cpu().numpy())
-            meanings.append(meaning[:count].cpu().numpy())
-        return np.concatenate(looks), np.concatenate(meanings)
+            tensors = self._forward(torch.from_numpy(filled[:, None]).to(self._device))
+            found.append(tuple(tensor[:count].cpu().numpy() for tensor in tensors))
+        return Features(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
     @torch.inference_mode()
-    def _forward(self, luminance: Tensor) -> tuple[Tensor, Tensor]:
-        """L* (N, 1, H, W) -> rooted channel means (N, 768) and (N, 1432)."""
+    def _forward(self, luminance: Tensor) -> tuple[Tensor, ...]:
+        """L* (N, 1, H, W) -> the fields of ``Features``."""
         size = (VGG_SIDE, VGG_SIDE)
         small = F.interpolate(luminance, size, mode="bilinear", antialias=True, align_corners=False)
         maps = self._vgg.features(small, VGG_LAYERS)
         look = torch.cat([maps[layer].mean(dim=(2, 3)) for layer in VGG_LAYERS], dim=1)
-        last = len(self.semantic.blocks) - 1
-        found = self.semantic.features(luminance, (*SEMANTIC_BLOCKS, last))
-        head = F.relu6(self.semantic.head_conv(found[last])).mean(dim=(2, 3))
+        last = PLACE_BLOCKS[-1][0]
+        found = self._semantic.features(luminance, sorted({*SEMANTIC_BLOCKS, *(block for block, _ in PLACE_BLOCKS)}))
+        head = F.relu6(self._semantic.head_conv(found[last])).mean(dim=(2, 3))
         middle = [found[block].mean(dim=(2, 3)) for block in SEMANTIC_BLOCKS]
-        return look.sqrt(), _signed_root(torch.cat([*middle, head], dim=1))
+        meaning = _signed_root(torch.cat([*middle, head], dim=1))
+        place_look = torch.cat([_places(maps[layer]) for layer in VGG_LAYERS], dim=2)
+        place_meaning = torch.cat([weight * _places(found[block]) for block, weight in PLACE_BLOCKS], dim=2)
+        return look.sqrt(), meaning, place_look, place_meaning
+
+
+def _places(maps: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, PLACES, C)."""
+    return unit(F.adaptive_avg_pool2d(maps, GRID)).flatten(2).transpose(1, 2)
 
 
 def _signed_root(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from retrieval.embedding import Embedder
 from retrieval.files import Offered, path_of
 from retrieval.luminance import Prepared, prepare
 from retrieval.records import AddReport, FailedReference, Progress
-from storage.database import Database, references
+from storage.database import Database, reference_parts, references
 from storage.database.records import FailedReferenceRecord, KnownReference, ReferenceRecord
 from storage.errors import UnreadableImage
 from storage.fixity import sha256_file
@@ -26,8 +26,10 @@ BATCH = 16
 REMOVED = "removed"
 """Error type that marks a file which somebody took out of the library by hand."""
 NO_COLOUR = "no_colour"
-_AHEAD = 2
-"""Pictures read ahead of the network. One thread decodes, so one master at a time is in memory."""
+_READERS = 2
+"""Threads that decode, each with one master in memory at a time."""
+_AHEAD = 2 * BATCH
+"""Pictures read ahead, as small squares: while the networks are busy with one batch, the next becomes ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,9 @@ class Ingest:
         )
 
     def _outcomes(self, files: Sequence[Offered]) -> Iterator[tuple[Offered, _Outcome]]:
-        """What became of each file, in order; a thread reads ahead while the networks work."""
+        """What became of each file, in order; threads read ahead while the networks work."""
         waiting: deque[tuple[Offered, Future[_Outcome]]] = deque()
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reference-reader") as pool:
+        with ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="reference-reader") as pool:
             try:
                 for offered in files:
                     settled = self._settled(offered)
@@ -174,7 +176,7 @@ class Ingest:
         batch, self._batch = self._batch, []
         failed, self._failed_batch = self._failed_batch, []
         if batch:
-            vectors, reused = self._vectors([read for _, read in batch])
+            vectors, parts, reused = self._described([read for _, read in batch])
             for offered, read in batch:
                 known = self._live.get(offered.text)
                 if known is not None and known.state == "active" and known.sha256 == read.sha256:
@@ -185,7 +187,10 @@ class Ingest:
                 self._retired += known is not None and known.state == "active"
                 reused.add(read.sha256)
             records = [self._reference(offered, read, vectors[read.sha256]) for offered, read in batch]
-            references.upsert(self._database, records)
+            ids = references.upsert(self._database, records)
+            version = self._embedder.parts_version
+            of_ids = {ids[one.path]: parts[one.sha256] for one in records if one.sha256 in parts}
+            reference_parts.record(self._database, version, of_ids)
             self._sizes.update({read.sha256: (read.width, read.height) for _, read in batch})
         if failed:
             for offered, _ in failed:
@@ -193,16 +198,21 @@ class Ingest:
                 self._retired += known is not None and known.state == "active"
             references.record_failed(self._database, [self._failure(*pair) for pair in failed])
 
-    def _vectors(self, batch: Sequence[_Read]) -> tuple[dict[str, NDArray[np.float32]], set[str]]:
-        """The vector of each content, and the digests of those that did not have to be made."""
+    def _described(self, batch: Sequence[_Read]) -> tuple[dict[str, NDArray[np.float32]], dict[str, bytes], set[str]]:
+        """The vector and the parts of each content, and the digests of those that did not have to be made.
+
+        Content from before may have a vector without parts: they are made when it is first a candidate.
+        """
         contents = {read.sha256 for read in batch}
         vectors = references.embeddings(self._database, contents, self._embedder.version)
+        parts = reference_parts.of_contents(self._database, self._embedder.parts_version, contents)
         reused = set(vectors)
         new = {read.sha256: read.prepared for read in batch if read.sha256 not in vectors and read.prepared is not None}
         if new:
-            made = self._embedder.embed_prepared(list(new.values()))
-            vectors.update(zip(new, made, strict=True))
-        return vectors, reused
+            made = self._embedder.describe_prepared(list(new.values()))
+            vectors.update(zip(new, made.vectors, strict=True))
+            parts.update(zip(new, (row.tobytes() for row in made.parts), strict=True))
+        return vectors, parts, reused
 
     def _reference(self, offered: Offered, read: _Read, vector: NDArray[np.float32]) -> ReferenceRecord:
         return ReferenceRecord(

@@ -5,8 +5,8 @@ up in the database and on the disk before it is handed out: a retired reference,
 picture that is no longer the one that was embedded are never returned.
 
 A score of `search_vectors` is the inner product of two unit vectors, cut off below zero: 0 for pictures that have no
-more in common than any two, 1 for the same luminance. `search` and `rerank` average it with how well the parts match
-(`retrieval.rerank`).
+more in common than any two, 1 for the same luminance. `search` looks at the best 200 of these once more: its scores
+also say how well the parts match (`retrieval.rerank`), and come with a confidence (`retrieval.confidence`).
 """
 
 import logging
@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.embedding import Embedder
+from retrieval.embedding import Descriptions, Embedder
 from retrieval.errors import RetrievalError
 from retrieval.files import find_files, path_of
 from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
@@ -26,9 +26,9 @@ from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
 from retrieval.records import AddReport, Match, Progress, Reference
-from retrieval.rerank import PartsReranker
+from retrieval.rerank import CANDIDATES, Reranker
 from retrieval.transfer import copy_library
-from storage.database import Database, open_database, references
+from storage.database import Database, open_database, reference_parts, references
 from storage.database.records import KnownReference
 from storage.fixity import sha256_file
 from storage.paths import path_to_text
@@ -70,7 +70,7 @@ class ReferenceLibrary:
     ) -> None:
         self._database = database
         self._embedder = embedder
-        self._reranker = PartsReranker(embedder.semantic)
+        self._reranker = Reranker(database, embedder)
         self._root = library_root.resolve()
         self._library = recorded_root or path_to_text(self._root)
         self._run_id = run_id
@@ -156,19 +156,25 @@ class ReferenceLibrary:
         return [self._reference(one) for one in references.active(self._database, self._library)]
 
     def search(self, image: Picture, k: int = 5) -> Matches:
-        """The k references whose luminance is most like that of ``image``, the one whose parts match best first.
+        """The k references that fit ``image`` best: among those whose luminance is most like its, whose parts match.
 
         Raises:
-            RetrievalError: ``image`` is no picture.
+            RetrievalError: ``image`` is no picture, or k is less than 1.
         """
-        return self.rerank(image, self.search_vectors(self._embedder.embed([image]), k)[0])
+        described = self._embedder.describe([image])
+        return self.rerank(described, self.candidates(described), k)
 
-    def rerank(self, image: Picture, matches: Sequence[Match]) -> Matches:
-        """The candidates that `search_vectors` found for ``image``, in the order in which their parts match too.
+    def candidates(self, described: Descriptions) -> Sequence[Matches]:
+        """For each described picture the references that the embedding finds, to be compared once more."""
+        return self.search_vectors(described.vectors, CANDIDATES)
 
-        Those whose files cannot be read, or are no longer what was embedded, are left out.
+    def rerank(self, described: Descriptions, found: Sequence[Matches], k: int) -> Matches:
+        """The k best for all described pictures together, among what `candidates` found for each.
+
+        Raises:
+            RetrievalError: k is less than 1.
         """
-        return self._reranker.rerank(image, matches)
+        return self._reranker.rerank(described, found, k)
 
     def search_vectors(
         self, vectors: NDArray[np.float32], k: int, among: NDArray[np.int64] | None = None
@@ -215,7 +221,7 @@ class ReferenceLibrary:
         self.refresh()
 
     def rebuild(self, progress: Progress | None = None) -> AddReport:
-        """Embed again what has vectors of another embedding, and build the index anew."""
+        """Embed again what has vectors of another embedding, make what parts are missing, and build the index anew."""
         other = [
             path
             for one in references.active(self._database, self._library)
@@ -223,6 +229,8 @@ class ReferenceLibrary:
             if (path := path_of(one.path, self._root)).is_file()
         ]
         report = self.add(other, progress) if other else AddReport(added=0, unchanged=0)
+        lacking = {*reference_parts.without(self._database, self._embedder.parts_version, self._library)}
+        self._reranker.make_parts([one for one in self.list() if one.id in lacking], progress)
         self._keeper.rebuild()
         return report
 
@@ -245,7 +253,7 @@ class ReferenceLibrary:
                 self._database,
                 self._root,
                 self._library,
-                self._embedder.version,
+                self._embedder,
                 self._run_id,
             )
         self.refresh()

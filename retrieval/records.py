@@ -21,11 +21,16 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A reference that fits a target: score 0..1 (`retrieval.library` says how it is made), rank from 1."""
+    """A reference that fits a target: score 0..1 (`retrieval.library` says how it is made), rank from 1.
+
+    `confidence`, 0..1, is how far it is to be trusted to be a good one (`retrieval.confidence`); 0 of a mere candidate,
+    which was not looked at twice.
+    """
 
     reference: Reference
     score: float
     rank: int
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

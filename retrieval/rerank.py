@@ -1,84 +1,130 @@
 """Second look at the candidates: a reference helps where its parts match the target's parts.
 
 The embedding sums a picture up; a wooden wall that fills a reference can outvote the sky that the target also has.
-Here every place of the target looks for its like in the candidate and the other way round, on the semantic level of
-the colorization network's own matching features. The two answers are averaged with the embedding's score.
+Here every place of the target looks for its like in the candidate and the other way round (`retrieval.parts`), and the
+distributions of the luminance are compared, since colour is taken over best where it is as light.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from retrieval.luminance import Picture, prepare
-from retrieval.records import Match, Reference
-from sscn.efficientnet import EfficientNetLite0
-from sscn.matching import semantic_features, tokens
-from sscn.presets import DEFAULT
+from retrieval.confidence import match_confidence
+from retrieval.embedding import Descriptions, Embedder, embedding_version, parts_version
+from retrieval.errors import RetrievalError
+from retrieval.luminance import Prepared, prepare
+from retrieval.parts import Parts, agreement, tone_distance
+from retrieval.records import Match, Progress, Reference
+from storage.database import Database, reference_parts
 from storage.errors import StorageError
 from storage.images import read_master
 
+CANDIDATES = 200
+"""References that the embedding finds, to be compared once more."""
+PARTS_WEIGHT, TONE_WEIGHT = 3.0, 0.15
+"""Of the parts' agreement and of the distance of tones (0..1), next to the embedding's likeness."""
+_RECIPE = f"best of {CANDIDATES} by likeness+{PARTS_WEIGHT:g}parts-{TONE_WEIGHT:g}tones"
+_AT_ONCE = 16
+"""Parts that are missing, made and recorded together."""
 
-class PartsReranker:
-    """Orders candidates by how well their parts match the target's; remembers the references it has seen.
+
+def ranking_version(vgg_weights: Path | None = None) -> str:
+    """Names everything that decides which of some references is taken for a picture, without loading networks.
+
+    Raises:
+        RetrievalError: the weights cannot be read.
+    """
+    return f"{_RECIPE}+{parts_version(embedding_version(vgg_weights))}"
+
+
+def scores(likeness: NDArray[np.float64], target: Parts, references: Parts) -> NDArray[np.float64]:
+    """How well references fit a target, 0..1, (N,).
 
     Args:
-        encoder: the semantic network, on any device.
-        remembered: references whose features are kept, some 340 kB each.
+        likeness: (N,), inner products of the embeddings, 0..1.
+        target: parts (PARTS_BYTES,).
+        references: parts (N, PARTS_BYTES).
+    """
+    score = likeness + PARTS_WEIGHT * agreement(target, references)
+    score -= TONE_WEIGHT * tone_distance(target, references) / 100
+    return np.asarray((score / (1 + PARTS_WEIGHT)).clip(0, 1))
+
+
+class Reranker:
+    """Orders candidates by how well their parts match the target's.
+
+    Parts are read from the database; those that are not there are made from the reference's picture and recorded.
     """
 
-    def __init__(self, encoder: EfficientNetLite0, remembered: int = 256) -> None:
-        self._device = next(encoder.parameters()).device
-        self._encoder = encoder
-        self._remembered = remembered
-        self._parts: OrderedDict[str, Tensor] = OrderedDict()
+    def __init__(self, database: Database, embedder: Embedder) -> None:
+        self._database = database
+        self._embedder = embedder
 
-    def rerank(self, picture: Picture, matches: Sequence[Match]) -> list[Match]:
-        """The candidates, best first: the score is the mean of the embedding's and the parts', 0..1.
+    def rerank(self, described: Descriptions, found: Sequence[Sequence[Match]], k: int) -> list[Match]:
+        """The k candidates that fit all the targets best, best first; equal scores in the order of ids.
 
-        A candidate whose file cannot be read, or is no longer the one that was embedded, is left out.
+        Several targets (frames of one shot) share their references: the score is the mean over them. Who is no
+        candidate of one of them is taken to be as like to it as the last one that is. A candidate without parts whose
+        file cannot be read, or is no longer the one that was embedded, is left out.
 
         Args:
-            picture: the target (see ``retrieval.luminance.prepare``).
-            matches: candidates as ``ReferenceLibrary.search_vectors`` found them.
+            described: the targets.
+            found: the candidates of each, with the embedding's score.
+            k: how many.
 
         Raises:
-            RetrievalError: ``picture`` is no picture.
+            RetrievalError: k is less than 1.
         """
-        target = self._features(picture)
-        scored = []
-        for match in matches:
-            parts = self._reference_parts(match.reference)
-            if parts is not None:
-                scored.append((match, (match.score + self._agreement(target, parts)) / 2))
-        scored.sort(key=lambda pair: (-pair[1], pair[0].rank))
-        return [Match(match.reference, score, rank) for rank, (match, score) in enumerate(scored, start=1)]
+        if k < 1:
+            raise RetrievalError(f"{k} references cannot be searched for; ask for 1 or more")
+        together = {match.reference.id: match.reference for matches in found for match in matches}
+        parts = self._parts_of(together)
+        ids = np.array(sorted(parts), np.int64)
+        if not len(ids):
+            return []
+        references = np.stack([parts[one] for one in ids.tolist()])
+        total = np.zeros(len(ids))
+        for target, matches in zip(described.parts, found, strict=True):
+            known = {match.reference.id: match.score for match in matches}
+            last = min(known.values(), default=0.0)
+            likeness = np.array([known.get(one, last) for one in ids.tolist()])
+            total += scores(likeness, target, references)
+        mean = total / len(found)
+        order = np.lexsort((ids, -mean))[:k]
+        return [
+            Match(together[one], score, rank, match_confidence(score))
+            for rank, (one, score) in enumerate(zip(ids[order].tolist(), mean[order].tolist(), strict=True), start=1)
+        ]
 
-    @torch.inference_mode()
-    def _agreement(self, target: Tensor, parts: Tensor) -> float:
-        """Mean best cosine of the target's places in the reference and of the reference's in the target, 0..1."""
-        similarity = target @ parts.T
-        mean = (similarity.amax(dim=1).mean() + similarity.amax(dim=0).mean()) / 2
-        return min(max(float(mean), 0.0), 1.0)
+    def make_parts(self, wanted: Sequence[Reference], progress: Progress | None = None) -> dict[int, Parts]:
+        """Make and record the parts of references from their pictures; those that cannot be read are left out."""
+        made: dict[int, Parts] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            squares = {one.id: square for one in some if (square := _square_of(one)) is not None}
+            rows = self._embedder.describe_prepared([*squares.values()]).parts
+            new = dict(zip(squares, rows, strict=True))
+            reference_parts.record(
+                self._database, self._embedder.parts_version, {one: row.tobytes() for one, row in new.items()}
+            )
+            made |= new
+            if progress is not None:
+                progress(start + len(some), len(wanted))
+        return made
 
-    def _reference_parts(self, reference: Reference) -> Tensor | None:
-        """The reference's features; None if its file cannot be read any more, or is another now."""
-        if reference.sha256 not in self._parts:
-            try:
-                picture = read_master(reference.path)
-            except StorageError:
-                return None
-            if picture.sha256 != reference.sha256:
-                return None
-            self._parts[reference.sha256] = self._features(picture.pixels)
-            while len(self._parts) > self._remembered:
-                self._parts.popitem(last=False)
-        self._parts.move_to_end(reference.sha256)
-        return self._parts[reference.sha256]
+    def _parts_of(self, wanted: Mapping[int, Reference]) -> dict[int, Parts]:
+        """The parts of each, (PARTS_BYTES,)."""
+        kept = reference_parts.get(self._database, self._embedder.parts_version, wanted.keys())
+        known: dict[int, Parts] = {one: np.frombuffer(row, np.int8) for one, row in kept.items()}
+        return known | self.make_parts([reference for one, reference in wanted.items() if one not in known])
 
-    @torch.inference_mode()
-    def _features(self, picture: Picture) -> Tensor:
-        """(196, 432): unit-length semantic features of a 14 x 14 grid over the whole picture."""
-        luminance = torch.from_numpy(prepare(picture))[None, None].to(self._device)
-        return tokens(semantic_features(self._encoder, luminance, DEFAULT.coarse_blocks))
+
+def _square_of(reference: Reference) -> Prepared | None:
+    """The reference's luminance as it is embedded; None if its file cannot be read any more, or is another now."""
+    try:
+        picture = read_master(reference.path)
+    except StorageError:
+        return None
+    return prepare(picture.pixels) if picture.sha256 == reference.sha256 else None

@@ -1,12 +1,13 @@
-"""Copying a library's references, with their vectors, into another database."""
+"""Copying a library's references, with their vectors and parts, into another database."""
 
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from retrieval.embedding import Embedder
 from retrieval.files import path_of, text_of
 from retrieval.records import AddReport
-from storage.database import Database, reference_vectors, references
+from storage.database import Database, reference_parts, reference_vectors, references
 from storage.database.records import KnownReference, ReferenceRecord
 from storage.paths import text_to_path
 
@@ -20,7 +21,7 @@ def copy_library(
     target: Database,
     root: Path,
     library: str,
-    embedding_version: str,
+    embedder: Embedder,
     run_id: int | None,
 ) -> AddReport:
     """Make the references of ``library`` in ``target`` those that are in use in ``source``.
@@ -34,13 +35,13 @@ def copy_library(
         target: the database to copy into.
         root: what paths in ``target`` are relative to.
         library: ``root`` as it is recorded.
-        embedding_version: only vectors of this version can be searched together.
+        embedder: only vectors of its version can be searched together.
         run_id: the run that copies, for the record.
     """
     folder = source_root / text_to_path(recorded_root)
     kept: set[int] = set()
     added = unchanged = 0
-    for rows in _chunks(source, recorded_root, embedding_version):
+    for rows in _chunks(source, recorded_root, embedder.version):
         texts = {text_of(path_of(row.path, folder), root): row for row in rows}
         there = references.at_paths(target, library, texts)
         new = {text: row for text, row in texts.items() if not _is_same(there.get(text), row)}
@@ -55,7 +56,7 @@ def copy_library(
                 sha256=row.sha256 or "",
                 width=row.width or 0,
                 height=row.height or 0,
-                embedding_version=embedding_version,
+                embedding_version=embedder.version,
                 embedding=vectors[row.id],
                 size_bytes=row.size_bytes,
                 mtime_ns=row.mtime_ns,
@@ -66,7 +67,9 @@ def copy_library(
         ]
         kept.update(references.upsert(target, records).values())
     gone = [id_ for id_ in references.live_ids(target, library) if id_ not in kept]
-    return AddReport(added=added, unchanged=unchanged, linked=added, retired=references.retire(target, gone))
+    retired = references.retire(target, gone)
+    _copy_parts(source, target, library, embedder.parts_version)
+    return AddReport(added=added, unchanged=unchanged, linked=added, retired=retired)
 
 
 def _chunks(source: Database, library: str, embedding_version: str) -> Iterator[list[KnownReference]]:
@@ -79,3 +82,14 @@ def _is_same(old: KnownReference | None, row: KnownReference) -> bool:
     if old is None or old.state != "active":
         return False
     return (old.sha256, old.embedding_version) == (row.sha256, row.embedding_version)
+
+
+def _copy_parts(source: Database, target: Database, library: str, version: str) -> None:
+    """Take over the parts that the target lacks; a library from before has none."""
+    lacking = reference_parts.without(target, version, library)
+    for start in range(0, len(lacking), _CHUNK):
+        some = references.get(target, lacking[start : start + _CHUNK])
+        found = reference_parts.of_contents(source, version, {one.sha256 for one in some.values() if one.sha256})
+        reference_parts.record(
+            target, version, {one.id: found[one.sha256] for one in some.values() if one.sha256 in found}
+        )

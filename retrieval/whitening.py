@@ -1,4 +1,4 @@
-"""The linear map from raw features to the embedding space, fitted once and shipped."""
+"""Linear maps from raw features to short codes, fitted once and shipped."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,9 +11,14 @@ from safetensors.numpy import load
 
 from retrieval.errors import RetrievalError
 
-WHITENING_PATH = Path(__file__).resolve().parent / "weights" / "whitening.safetensors"
+_WEIGHTS = Path(__file__).resolve().parent / "weights"
+WHITENING_PATH = _WEIGHTS / "whitening.safetensors"
+"""The maps of whole pictures, for `retrieval.embedding`."""
 WHITENING_SHA256 = "568fc25765b08a4d180af6ca08a6445b8936e291659cc9e04346a4416cccaf4d"
-"""sha256 of the shipped file; a file that differs is refused."""
+PARTS_PATH = _WEIGHTS / "parts.safetensors"
+"""The maps of the places of pictures, for `retrieval.parts`."""
+PARTS_SHA256 = "d8fa1917d5b129c2db88e82e437b3384ea3427d6098444e8279ab64892678231"
+"""Of the shipped files; one that differs is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +33,13 @@ class Whitening:
         # Row by row: the sums of a matrix product depend on how many rows there are, search results must not.
         return np.stack([(row - self.mean) @ self.projection for row in features])
 
+    def project(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same in one product, for features (N, D) whose number never varies."""
+        return np.asarray((features - self.mean) @ self.projection, np.float32)
 
-def load_whitening(path: Path = WHITENING_PATH) -> tuple[Whitening, Whitening]:
-    """The shipped maps, of the VGG's features and of the semantic network's.
+
+def load_whitening(path: Path, sha256: str) -> tuple[Whitening, Whitening]:
+    """The maps in a shipped file, of the VGG's features and of the semantic network's.
 
     Raises:
         RetrievalError: the file is missing, damaged, or not the one of this version.
@@ -40,7 +49,7 @@ def load_whitening(path: Path = WHITENING_PATH) -> tuple[Whitening, Whitening]:
         data = path.read_bytes()
     except OSError as error:
         raise RetrievalError(f"{path}: the embedding's weights cannot be read ({error.strerror}); {remedy}") from error
-    if hashlib.sha256(data).hexdigest() != WHITENING_SHA256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise RetrievalError(f"{path}: the embedding's weights are damaged (sha256 differs); {remedy}")
     try:
         arrays = {name: array.astype(np.float32) for name, array in load(data).items()}

@@ -152,12 +152,6 @@ class FeatureExtractor(nn.Module):
         return _unit_maps(self.encoder, luminance, self.blocks)
 
 
-def semantic_features(encoder: EfficientNetLite0, luminance: Tensor, blocks: tuple[tuple[int, float], ...]) -> Tensor:
-    """Features of the semantic level alone, ``MatchingFeatures.coarse``: L* (N, 1, H, W) -> (N, D', H / 16, W / 16)."""
-    maps = _unit_maps(encoder, luminance, [number for number, _ in blocks])
-    return _join(maps, blocks, (luminance.shape[-2], luminance.shape[-1]))
-
-
 def _unit_maps(encoder: EfficientNetLite0, luminance: Tensor, blocks: list[int]) -> dict[int, Tensor]:
     return {number: unit(map_) for number, map_ in _deviations(encoder, luminance, blocks).items()}
 

@@ -5,8 +5,15 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import options
+from flows.listing import ListingFormat
 
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
 def evaluate(
+    context: typer.Context,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -68,8 +75,10 @@ def evaluate(
 ) -> None:
     """Measure the colours against the truth: film after its first frame; photographs after their other half, a warped
     copy, one in another light, one of the same kind, and an unrelated one."""
+    if context.invoked_subcommand is not None:
+        return
     from flows.evaluation import EvaluationSettings, evaluate_network
-    from flows.listing import ListingFormat, print_rows
+    from flows.listing import print_rows
     from flows.progress import shown
 
     settings = EvaluationSettings(
@@ -86,3 +95,52 @@ def evaluate(
     with shown() as progress:
         found = evaluate_network(settings, progress)
     print_rows(found, tuple(found[0]), ListingFormat.TABLE)
+
+
+@app.command("retrieval")
+def retrieval(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            envvar="ARCHIVE_COLORIZER_EVALUATION_DATA",
+            help="Folder of held-out colour photographs, each of another scene.",
+        ),
+    ],
+    kinds: Annotated[
+        Path | None,
+        typer.Option("--kinds", metavar="DIR", help="Folder with a folder of pictures for each kind of thing."),
+    ] = None,
+    size: Annotated[
+        int,
+        typer.Option(
+            "--size",
+            metavar="N",
+            min=64,
+            max=4096,
+            envvar="ARCHIVE_COLORIZER_SIZE",
+            help="Long side in pixels at which the network works.",
+        ),
+    ] = 512,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="So many photographs are colorized, evenly spread.")
+    ] = 12,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="DEVICE", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N."
+        ),
+    ] = "auto",
+    format: options.Listing = ListingFormat.TABLE,
+) -> None:
+    """Measure how well references are found: the other half of the same scene, pictures of the same kind, and the
+    colours that the found reference gives, beside a random one and the best of those tried."""
+    from flows.listing import print_rows
+    from flows.progress import shown
+    from flows.retrieval_evaluation import COLUMNS, RetrievalEvaluationSettings, evaluate_retrieval
+
+    settings = RetrievalEvaluationSettings(data=data, kinds=kinds, size=size, limit=limit, device=device)
+    with shown() as progress:
+        found = evaluate_retrieval(settings, progress)
+    print_rows(found, COLUMNS, format)

@@ -68,7 +68,15 @@ AttentionOption = Annotated[
 ]
 Candidates = Annotated[
     int | None,
-    typer.Option("--candidates", metavar="K", help="Reference candidates kept for each item (default 5)."),
+    typer.Option("--candidates", metavar="K", help="Reference candidates recorded for each item (default 5)."),
+]
+LowMatch = Annotated[
+    float | None,
+    typer.Option("--low-match", metavar="P", help="Match confidence below which items are flagged (default 0.5)."),
+]
+SkipLowMatch = Annotated[
+    bool | None,
+    typer.Option("--skip-low-match/--keep-low-match", help="Leave such items out (default --keep-low-match)."),
 ]
 Format = Annotated[
     OutputFormat | None, typer.Option("--format", help="File format of the photographs' copies (default tiff).")

@@ -93,13 +93,14 @@ def search(
             {
                 "rank": match.rank,
                 "score": match.score,
+                "confidence": match.confidence,
                 "id": match.reference.id,
                 "path": path_to_text(match.reference.path),
                 "sha256": match.reference.sha256,
             }
             for match in opened.search(pixels, k=k)
         ]
-    print_rows(rows, ("rank", "score", "id", "path", "sha256"), format)
+    print_rows(rows, ("rank", "score", "confidence", "id", "path", "sha256"), format)
 
 
 @app.command("remove")

@@ -13,6 +13,8 @@ def run(
     device: options.Device = None,
     attention: options.AttentionOption = None,
     candidates: options.Candidates = None,
+    low_match: options.LowMatch = None,
+    skip_low_match: options.SkipLowMatch = None,
     format: options.Format = None,
     film_format: options.FilmFormats = None,
     reference: options.Reference = None,

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flows.engine import Engine
 from flows.errors import UsageError
-from flows.failures import ItemFailure
+from flows.failures import ItemFailure, LowMatch
 from flows.film.analysis import FilmAnalysis
 from flows.film.given import GivenReferences
 from flows.naming import reference_text
@@ -34,11 +34,18 @@ class ShotReference:
     """As the database has it, relative to the reference's own library."""
     choice: Literal["retrieved", "given"]
     matches: "tuple[Match, ...]" = ()
+    low_match: bool | None = None
+    """Whether the match confidence lies below the run's threshold; None for a reference that was given."""
 
     @property
     def score(self) -> float | None:
         """Of the match, 0..1."""
         return self.matches[0].score if self.matches else None
+
+    @property
+    def match_confidence(self) -> float | None:
+        """How far the score is to be trusted, 0..1."""
+        return self.matches[0].confidence if self.matches else None
 
     @property
     def rank(self) -> int | None:
@@ -67,6 +74,7 @@ class ShotReferences:
 
         Raises:
             ItemFailure: `no_reference`.
+            LowMatch: the best is doubtful, and such films are to be left out.
             UnreadableFilm: its frames cannot be read again.
         """
         picture = self._given.for_shot(film, shot)
@@ -75,24 +83,19 @@ class ShotReferences:
         candidates = self._search([_picture_of(analysis, number) for number in shot.typical])
         if not candidates:
             raise ItemFailure("no_reference", f"{film}: no reference was found; add colour photographs")
-        best = candidates[0].reference
-        text = reference_text(best.path, self._engine.settings.references)
-        return ShotReference(best, text, "retrieved", candidates)
+        best, settings = candidates[0], self._engine.settings
+        is_low_match = best.confidence < settings.low_match
+        if is_low_match and settings.skip_low_match:
+            frames = f"{film}, frames {shot.first} to {shot.last}"
+            raise LowMatch(frames, best.confidence, settings.low_match)
+        text = reference_text(best.reference.path, settings.references)
+        return ShotReference(best.reference, text, "retrieved", candidates, is_low_match)
 
     def _search(self, pictures: Sequence[NDArray[np.uint8]]) -> "tuple[Match, ...]":
         """The candidates of several frames together, ordered by their mean score."""
-        wanted = self._engine.settings.candidates
-        found = self._library.search_vectors(self._engine.embedder.embed([*pictures]), wanted)
-        together = {match.reference.id: match for matches in found for match in reversed(matches)}
-        scores: defaultdict[int, list[float]] = defaultdict(list)
-        for picture in pictures:
-            for match in self._library.rerank(picture, [*together.values()]):
-                scores[match.reference.id].append(match.score)
-        means = {number: sum(values) / len(pictures) for number, values in scores.items()}
-        ordered = sorted(means, key=lambda number: (-means[number], number))[:wanted]
-        return tuple(
-            replace(together[number], score=means[number], rank=rank) for rank, number in enumerate(ordered, start=1)
-        )
+        described = self._engine.embedder.describe([*pictures])
+        found = self._library.candidates(described)
+        return tuple(self._library.rerank(described, found, self._engine.settings.candidates))
 
 
 def _picture_of(analysis: FilmAnalysis, number: int) -> NDArray[np.uint8]:

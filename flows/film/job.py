@@ -82,6 +82,7 @@ class FilmJob:
         Raises:
             UnreadableFilm: it is damaged anywhere, or cannot be colorized.
             ItemFailure: it is not as it was, or has no place to go.
+            LowMatch: a shot has only a doubtful reference, and such films are to be left out.
         """
         self._stage = "write"
         for output_path in self.item.output_paths:
@@ -99,8 +100,11 @@ class FilmJob:
                 shot_threshold=self._settings.shot_threshold,
             )
         self._analysis.coding  # noqa: B018 - raises for what cannot be colorized
-        self._folder().open()
         shots = self._analysis.shots
+        if self._settings.skip_low_match:  # found out now rather than after the work
+            for number in range(1, len(shots) + 1):
+                self._reference(number)
+        self._folder().open()
         self._tools.progress.say(f"{self.item.path}: {len(self._analysis.frames)} frames in {len(shots)} shots")
         self._tools.progress.begin(len(self._analysis.frames), f"frames of {self.item.path}")
         return _groups([len(shot) for shot in shots])
@@ -142,17 +146,19 @@ class FilmJob:
         self._folder().remove()
 
     def failed(self, error: Exception) -> ItemOutcome:
-        """The outcome of a film that went wrong. What is no fault of the film is raised instead."""
+        """The outcome of a film that went wrong or is left out. What is no fault of the film is raised instead."""
         if isinstance(error, FilmNotWritten):
             end_if_disk_is_full(self._settings.output, self.item.path)
         failure = describe_failure(error, self._stage, self.item.path)
         return self._completed(
             ItemOutcome(
                 item_id=self.item.item_id,
-                state="failed",
+                state=failure.state,
                 stage=failure.stage,
                 error_type=failure.error_type,
                 message=failure.message,
+                match_confidence=failure.match_confidence,
+                low_match=failure.low_match,
                 seconds=self._watch.total,
                 timings=self._watch.timings(),
             )

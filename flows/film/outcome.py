@@ -71,13 +71,17 @@ def film_outcome(
     copies: Sequence[CopyMade],
     watch: Stopwatch,
 ) -> ItemOutcome:
-    """The outcome of a film that is done. Its reference is the one that most of its frames have."""
+    """The outcome of a film that is done. Its reference is the one that most of its frames have.
+
+    It is a low match if one of its shots is.
+    """
     frames = len(analysis.frames)
     weights: Counter[int] = Counter()
     for shot in made:
         weights[shot.reference.reference.id] += len(shot.shot)
     (main_id, _), *_ = weights.most_common(1)
     main = next(shot.reference for shot in made if shot.reference.reference.id == main_id)
+    retrieved = [shot for shot in made if shot.reference.choice == "retrieved"]
     first, *further = copies
     stages = {stage: sum(shot.seconds(stage) for shot in made) for stage in _stages(made)}
     film_wide = watch.timings()
@@ -89,6 +93,8 @@ def film_outcome(
         reference_sha256=main.reference.sha256,
         reference_score=main.score,
         reference_rank=main.rank,
+        match_confidence=main.match_confidence,
+        low_match=any(shot.reference.low_match for shot in made) if retrieved else None,
         output_path=first.path,
         output_sha256=first.sha256,
         output_bytes=first.size_bytes,
@@ -126,6 +132,7 @@ def _matches(made: Sequence[ShotMade]) -> list[MatchRecord]:
             score=match.score,
             chosen=match.rank == 1,
             shot=shot.number,
+            confidence=match.confidence,
         )
         for shot in made
         for match in shot.reference.matches
@@ -156,4 +163,6 @@ def _shot_record(made: ShotMade) -> ShotRecord:
         seconds_chroma=made.seconds("chroma"),
         seconds_write=made.seconds("write"),
         shown_frame=made.shown_frame,
+        match_confidence=reference.match_confidence,
+        low_match=reference.low_match,
     )

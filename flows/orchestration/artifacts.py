@@ -13,6 +13,7 @@ def table_of(summary: RunSummary) -> list[dict[str, object]]:
         ("items", summary.items),
         ("done", summary.done),
         ("failed", summary.failed),
+        ("doubtful reference", summary.low_matches),
         ("left out", summary.left_out),
         ("done before", summary.finished_before),
         ("seconds", round(summary.seconds, 1)),

@@ -45,7 +45,8 @@ def page_name(number: int) -> str:
 
 
 def write_gallery(run: StoredRun, rows: Sequence[RunColorization], output: Path) -> Path:
-    """Write the pages of a run's gallery; failures come first, then what was left out, then the pictures.
+    """Write the pages of a run's gallery; failures come first, then what was left out, then the pictures, those with a
+    doubtful reference first.
 
     Returns the first page. Thumbnails are only linked where they are there (see `flows.report.rebuild`).
     """
@@ -58,13 +59,13 @@ def write_gallery(run: StoredRun, rows: Sequence[RunColorization], output: Path)
     folder = gallery_folder(output, run.id)
     thumbnails = ThumbnailFolder(folder)
     order = {"failed": 0, "skipped": 1, "done": 2}
-    ordered = sorted(rows, key=lambda row: (order[row.state], row.path, row.page))
+    ordered = sorted(rows, key=lambda row: (order[row.state], not row.low_match, row.path, row.page))
     page_count = max(1, -(-len(ordered) // PAGE_ITEMS))
     for page in range(page_count, 0, -1):  # the first page last: once it is there, all are
         part = ordered[(page - 1) * PAGE_ITEMS : page * PAGE_ITEMS]
         html = template.render(
             run=run,
-            facts=_facts(run),
+            facts=_facts(run, sum(bool(row.low_match) for row in rows if row.state == "done")),
             failures=[row for row in part if row.state == "failed"],
             skipped=[row for row in part if row.state == "skipped"],
             cards=[_card(row, thumbnails) for row in part if row.state == "done"],
@@ -77,7 +78,7 @@ def write_gallery(run: StoredRun, rows: Sequence[RunColorization], output: Path)
     return folder / page_name(1)
 
 
-def _facts(run: StoredRun) -> list[tuple[str, Any]]:
+def _facts(run: StoredRun, low_matches: int) -> list[tuple[str, Any]]:
     counts = run.counts
     return [
         ("archive", run.archive),
@@ -89,6 +90,7 @@ def _facts(run: StoredRun) -> list[tuple[str, Any]]:
             "items",
             f"{counts.items}: {counts.done} colorized, {counts.failed} failed, {counts.skipped} left out",
         ),
+        ("doubtful references", low_matches),
         ("program", f"archive-colorizer {run.code_version} on {run.device}, {run.precision}"),
         ("weights", run.weights_sha256[:12]),
         ("parameters", ", ".join(f"{name} {value}" for name, value in sorted(run.parameters.items()))),

@@ -89,10 +89,10 @@ def main(output: Path, paths: list[Path]) -> None:
             continue
         squares += crops(pixels, rng)
         used += 1
-    looks, meanings = Networks(load_vgg(), load_efficientnet()).features(squares)
+    found = Networks(load_vgg(), load_efficientnet()).features(squares)
     arrays = {
         f"{part}.{name}": np.ascontiguousarray(array.astype(np.float32))
-        for part, features in (("vgg", looks), ("semantic", meanings))
+        for part, features in (("vgg", found.looks), ("semantic", found.meanings))
         for name, array in zip(("mean", "projection"), _arrays(fit(features)), strict=True)
     }
     data = save(arrays)

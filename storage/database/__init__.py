@@ -1,10 +1,20 @@
 """The provenance database: what was found, matched, colorized, how long it took and what people decided.
 
-`open_database` opens it; the modules `runs`, `items`, `references`, `reference_vectors`, `colorizations`, `reviews`,
-`audit` hold plain functions whose first argument is the open `Database`; the records of `records` go in and come out.
+`open_database` opens it; the modules `runs`, `items`, `references`, `reference_vectors`, `reference_parts`,
+`colorizations`, `reviews`, `audit` hold plain functions whose first argument is the open `Database`; the records of
+`records` go in and come out.
 """
 
-from storage.database import audit, colorizations, items, reference_vectors, references, reviews, runs
+from storage.database import (
+    audit,
+    colorizations,
+    items,
+    reference_parts,
+    reference_vectors,
+    references,
+    reviews,
+    runs,
+)
 from storage.database.connection import Database, open_database
 from storage.database.engine import sqlite_url
 from storage.database.errors import DatabaseError, SchemaError
@@ -17,6 +27,7 @@ __all__ = [
     "colorizations",
     "items",
     "open_database",
+    "reference_parts",
     "reference_vectors",
     "references",
     "reviews",

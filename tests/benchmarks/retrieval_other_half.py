@@ -1,11 +1,9 @@
-"""How well the embedding finds the other half of the same scene, and how fast it is.
+"""How well the other half of the same scene is found from an aged print of the one.
 
-    python tests/benchmarks/retrieval_other_half.py FOLDER [--degraded] [--long-side N]
+    python tests/benchmarks/retrieval_other_half.py FOLDER [--long-side N]
 
-Every photograph in the folder is made grey and cut in two across its long side. Two tests: each first half
-among all second halves (N candidates), and each half among all other halves (2 N - 1 candidates, much
-harder). With ``--degraded`` the querying halves are faded, blurred, grainy and unevenly lit, as old prints
-are. Prints, never asserts; photographs that the whitening was fitted on would flatter it.
+As `archive-colorizer evaluate retrieval`, but every photograph is made grey and the querying halves are faded, blurred,
+grainy and unevenly lit, as old prints are. Prints, never asserts.
 """
 
 import argparse
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retrieval import Embedder
-from retrieval.luminance import prepare
+from retrieval.evaluation import halves, recall_of_halves
 from storage.errors import UnreadableImage
 from storage.images import read_master
 from storage.walk import FoundFile, walk_archive
@@ -32,11 +30,7 @@ def grey_halves(path: Path, long_side: int) -> tuple[Grey, Grey]:
         pixels = (pixels >> 8).astype(np.uint8)
     image = Image.fromarray(pixels).convert("L")
     image.thumbnail((long_side, long_side), Image.Resampling.LANCZOS)
-    grey = np.asarray(image)
-    height, width = grey.shape
-    if width >= height:
-        return grey[:, : width // 2], grey[:, width // 2 :]
-    return grey[: height // 2], grey[height // 2 :]
+    return halves(np.asarray(image))
 
 
 def degraded(grey: Grey, rng: np.random.Generator) -> Grey:
@@ -55,47 +49,28 @@ def degraded(grey: Grey, rng: np.random.Generator) -> Grey:
     return np.rint(light.clip(0, 1) * 255).astype(np.uint8)
 
 
-def recall(scores: NDArray[np.float32], target: NDArray[np.intp]) -> str:
-    """Recall@1 and @5 of a score matrix, each row's right answer at ``target``; a tie counts against."""
-    right = scores[np.arange(len(scores)), target]
-    rank = (scores >= right[:, None]).sum(axis=1)
-    return f"recall@1 {np.mean(rank <= 1):.3f}  @5 {np.mean(rank <= 5):.3f}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--degraded", action="store_true")
     parser.add_argument("--long-side", type=int, default=640)
     arguments = parser.parse_args()
-    halves = []
+    pairs = []
     for entry in walk_archive(arguments.folder):
         if isinstance(entry, FoundFile) and entry.kind != "film":
             try:
-                halves.append(grey_halves(entry.path, arguments.long_side))
+                pairs.append(grey_halves(entry.path, arguments.long_side))
             except UnreadableImage as error:
                 print(f"left out: {error.message}")
     rng = np.random.default_rng(7)
-    queries = [degraded(first, rng) if arguments.degraded else first for first, _ in halves]
-    started = time.perf_counter()
-    prepared = [prepare(half) for half in (*queries, *(second for _, second in halves))]
-    prepared_at = time.perf_counter()
+    first, second = ([pair[side] for pair in pairs] for side in (0, 1))
     embedder = Embedder.from_pretrained()
-    loaded_at = time.perf_counter()
-    vectors = embedder.embed_prepared(prepared)
-    ended = time.perf_counter()
-    count = len(halves)
-    among_halves = vectors[:count] @ vectors[count:].T
-    among_all = vectors @ vectors.T
-    np.fill_diagonal(among_all, -1)
-    print(f"{embedder.version}, {embedder.dimension} dimensions, {count} scenes")
-    print(f"among the {count} other halves:   {recall(among_halves, np.arange(count))}")
-    other = np.concatenate([np.arange(count, 2 * count), np.arange(count)])
-    print(f"among all {2 * count - 1} other halves: {recall(among_all, other)}")
-    seconds = ended - loaded_at
-    print(f"loading the networks {loaded_at - prepared_at:.1f} s")
-    print(f"embedding {2 * count / seconds:.1f} pictures/s ({seconds:.1f} s)")
-    print(f"preparing {2 * count / (prepared_at - started):.0f} pictures/s")
+    started = time.perf_counter()
+    asked = [embedder.describe([degraded(half, rng) for half in side]) for side in (first, second)]
+    answers = [embedder.describe(side) for side in (second, first)]
+    seconds = time.perf_counter() - started
+    for method, found in recall_of_halves(embedder, [*zip(asked, answers, strict=True)]).items():
+        print(f"{method:10} {found.queries} queries  recall@1 {found.at_1:.3f}  @5 {found.at_5:.3f}")
+    print(f"{4 * len(pairs) / seconds:.1f} pictures/s")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ COMMANDS = [
     "report",
     "benchmark",
     "evaluate",
+    "evaluate retrieval",
     "serve",
 ]
 

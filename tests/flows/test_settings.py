@@ -40,6 +40,8 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "device": "cpu",
         "attention": "dense",
         "candidates": "3",
+        "low_match": "0.25",
+        "skip_low_match": "yes",
         "format": "png",
         "film_format": "h264,ffv1",
         "shot_threshold": "12.5",

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
-from numpy.typing import NDArray
 from PIL import Image
 
 from retrieval import Embedder, ReferenceLibrary
+from retrieval.embedding import Descriptions
 from retrieval.luminance import Prepared
 from storage.database import Database, open_database
 
@@ -29,13 +29,17 @@ class CountingEmbedder(Embedder):
 
     embedded = 0
 
-    def embed_prepared(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
+    def describe_prepared(self, prepared: Sequence[Prepared]) -> Descriptions:
         self.embedded += len(prepared)
-        seen: dict[bytes, NDArray[np.float32]] = self.__dict__.setdefault("seen", {})
+        seen: dict[bytes, Descriptions] = self.__dict__.setdefault("seen", {})
         for one in prepared:
             if one.tobytes() not in seen:
-                seen[one.tobytes()] = super().embed_prepared([one])
-        return np.concatenate([seen[one.tobytes()] for one in prepared])
+                seen[one.tobytes()] = super().describe_prepared([one])
+        if not prepared:
+            return super().describe_prepared([])
+        found = [seen[one.tobytes()] for one in prepared]
+        vectors, parts = [one.vectors for one in found], [one.parts for one in found]
+        return Descriptions(np.concatenate(vectors), np.concatenate(parts))
 
 
 @pytest.fixture(scope="session")

@@ -87,9 +87,9 @@ def test_damaged_whitening_is_refused(tmp_path_factory: pytest.TempPathFactory) 
     damaged = tmp_path_factory.mktemp("weights") / "whitening.safetensors"
     damaged.write_bytes(data)
     with pytest.raises(RetrievalError, match="damaged"):
-        whitening_module.load_whitening(damaged)
+        whitening_module.load_whitening(damaged, whitening_module.WHITENING_SHA256)
     with pytest.raises(RetrievalError, match="cannot be read"):
-        whitening_module.load_whitening(damaged.parent / "none")
+        whitening_module.load_whitening(damaged.parent / "none", whitening_module.WHITENING_SHA256)
 
 
 def test_the_version_names_the_models_and_the_recipe(real_embedder: Embedder) -> None:

@@ -266,9 +266,9 @@ def test_search_by_vectors_is_search(
 ) -> None:
     library.add([pictures])
     queries = [photograph.convert("L") for photograph in photographs.values()]
-    together = library.search_vectors(embedder.embed(queries), 4)
+    together = library.search_vectors(embedder.embed(queries), 200)
     for query, candidates in zip(queries, together, strict=True):
-        assert library.search(query, k=4) == library.rerank(query, candidates)
+        assert library.search(query, k=4) == library.rerank(embedder.describe([query]), [candidates], 4)
     with pytest.raises(RetrievalError, match="1 or more"):
         library.search(queries[0], k=0)
     with pytest.raises(RetrievalError, match="shape"):

@@ -1,6 +1,7 @@
 """A library in a folder of its own: opened, filled from elsewhere, killed, and taken over by a run."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from PIL import Image
 
 from retrieval import ReferenceLibrary, RetrievalError
 from retrieval.library import DATABASE_NAME, OWN_FOLDER
-from storage.database import Database, open_database, references
+from storage.database import Database, open_database, reference_parts, references
 from tests.storage.database.postgresql import fresh_database, running_server
 
 from .conftest import CountingEmbedder
@@ -63,6 +64,7 @@ def test_a_run_takes_a_library_over_without_embedding(
         run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=folder)
         assert run.import_from(folder).added == 6
         assert embedder.embedded == 0
+        assert reference_parts.without(database, embedder.parts_version, str(folder)) == []
         assert {one.path for one in run.list()} == {one.path for one in source.list()}
         match = run.search(photographs["chelsea"], k=1)[0]
         assert match.reference.path == pictures / "chelsea.png"
@@ -87,6 +89,43 @@ def test_rebuild_embeds_again_what_another_model_embedded(
     changed.rebuild()
     assert len(changed.search(Image.open(pictures / "coffee.png"), k=3)) == 3
     assert {one.id for one in changed.list()} == {one.id for one in library.list()}
+
+
+def test_parts_that_a_library_from_before_lacks_follow(
+    tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder
+) -> None:
+    with ReferenceLibrary.open(tmp_path / "library") as source:
+        source.add([pictures])
+    run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=tmp_path / "library")
+    forget_parts(tmp_path / "library" / DATABASE_NAME)
+    run.import_from(tmp_path / "library")
+    version, root = embedder.parts_version, str(tmp_path / "library")
+    assert len(reference_parts.without(database, version, root)) == 6
+    with ReferenceLibrary.open(tmp_path / "library") as source:
+        source.rebuild()
+    report = run.import_from(tmp_path / "library")
+    assert (report.added, report.unchanged) == (0, 6)
+    assert reference_parts.without(database, version, root) == []
+    assert embedder.embedded == 0
+
+
+def test_rebuild_makes_parts_that_are_missing(
+    tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder
+) -> None:
+    library = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=pictures)
+    library.add([pictures])
+    expected = library.search(Image.open(pictures / "coffee.png"), k=6)
+    forget_parts(tmp_path / "provenance.db")
+    assert len(reference_parts.without(database, embedder.parts_version, str(pictures))) == 6
+    library.rebuild()
+    assert reference_parts.without(database, embedder.parts_version, str(pictures)) == []
+    assert library.search(Image.open(pictures / "coffee.png"), k=6) == expected
+
+
+def forget_parts(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM reference_parts")
+    connection.close()
 
 
 def test_a_killed_add_leaves_a_consistent_library(tmp_path: Path, photographs: dict[str, Image.Image]) -> None:
