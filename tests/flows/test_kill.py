@@ -1,6 +1,6 @@
 """Kill it anywhere, start it again, and it goes on where it was.
 
-Three rounds here; KILL_ROUNDS=10 makes it ten.
+Two rounds here; KILL_ROUNDS=10 makes it ten.
 """
 
 import os
@@ -20,7 +20,7 @@ from storage.images import read_master
 from tests.flows.conftest import CommandLine, picture
 
 ITEMS = 10
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Killed anywhere while it adds, removes or rebuilds, a library has every reference once and finds the right ones.
 
-Four rounds here; KILL_ROUNDS=20 makes it twenty.
+Three rounds here; KILL_ROUNDS=20 makes it twenty.
 """
 
 import os
@@ -23,7 +23,7 @@ from storage.images import read_master
 
 from .conftest import CountingEmbedder
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
 PICTURES = 24
 
 _WORK = """
