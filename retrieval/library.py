@@ -25,6 +25,7 @@ from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
 from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
+from retrieval.near_duplicates import NearDuplicates, distinct
 from retrieval.records import AddReport, Match, Progress, Reference
 from retrieval.rerank import CANDIDATES, Reranker
 from retrieval.transfer import copy_library
@@ -133,7 +134,8 @@ class ReferenceLibrary:
         """Take pictures into the library; folders are walked. Only new or changed content is embedded.
 
         Files that cannot be used are recorded with the reason and do not stop the rest. What was recorded in
-        one of the folders and is gone is retired.
+        one of the folders and is gone is retired. What nearly shows the same as a reference that is there is
+        linked to it.
 
         Args:
             paths: files and folders.
@@ -145,7 +147,10 @@ class ReferenceLibrary:
         paths = [*paths]
         files = [*find_files(paths, self._root)]
         folders = [path.resolve() for path in paths if path.is_dir()]
-        ingest = Ingest(self._database, self._embedder, self._root, self._library, self._run_id)
+        self.refresh()
+        versions = self._embedder.version, self._embedder.parts_version
+        duplicates = NearDuplicates(self._database, self._keeper, *versions)
+        ingest = Ingest(self._database, self._embedder, duplicates, self._root, self._library, self._run_id)
         try:
             return ingest.run(files, folders, progress)
         finally:
@@ -181,7 +186,8 @@ class ReferenceLibrary:
     ) -> Sequence[Matches]:
         """The k best references of each vector; fewer where the library has fewer that can be used.
 
-        Equal scores are ordered by id. The same content is returned once, wherever else it lies.
+        Equal scores are ordered by id. The same content is returned once, wherever else it lies, and of
+        near-duplicates the best alone.
 
         Args:
             vectors: (N, d) float32, unit length.
@@ -314,17 +320,20 @@ class ReferenceLibrary:
         return same
 
     def _matches(self, hits: Hits, usable: dict[int, Reference], k: int) -> Matches:
-        """The k best of the hits that can be used, the same content once."""
-        contents: dict[str, tuple[Reference, float]] = {}
-        for id_, product in zip(hits.ids.tolist(), hits.products.tolist(), strict=True):
-            if id_ in usable:
-                contents.setdefault(usable[id_].sha256, (usable[id_], product))
+        """The k best of the hits that can be used; the same content once, of near-duplicates the best."""
+        products = dict(zip(hits.ids.tolist(), hits.products.tolist(), strict=True))
+        found = distinct([usable[id_] for id_ in products if id_ in usable], k)
         return [
-            Match(reference=reference, score=min(max(product, 0.0), 1.0), rank=rank)
-            for rank, (reference, product) in enumerate([*contents.values()][:k], start=1)
+            Match(reference=reference, score=min(max(products[reference.id], 0.0), 1.0), rank=rank)
+            for rank, reference in enumerate(found, start=1)
         ]
 
     def _reference(self, known: KnownReference) -> Reference:
         return Reference(
-            known.id, path_of(known.path, self._root), known.sha256 or "", known.width or 0, known.height or 0
+            known.id,
+            path_of(known.path, self._root),
+            known.sha256 or "",
+            known.width or 0,
+            known.height or 0,
+            known.near_duplicate_of,
         )

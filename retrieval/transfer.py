@@ -69,6 +69,7 @@ def copy_library(
     gone = [id_ for id_ in references.live_ids(target, library) if id_ not in kept]
     retired = references.retire(target, gone)
     _copy_parts(source, target, library, embedder.parts_version)
+    _copy_links(source, folder, recorded_root, target, root, library)
     return AddReport(added=added, unchanged=unchanged, linked=added, retired=retired)
 
 
@@ -93,3 +94,21 @@ def _copy_parts(source: Database, target: Database, library: str, version: str) 
         reference_parts.record(
             target, version, {one.id: found[one.sha256] for one in some.values() if one.sha256 in found}
         )
+
+
+def _copy_links(source: Database, folder: Path, recorded_root: str, target: Database, root: Path, library: str) -> None:
+    """Link the near-duplicates as they are in the source; where the oldest is not there, to the next one that is."""
+    groups = references.linked(source, recorded_root)
+    wanted: dict[int, int | None] = dict.fromkeys(references.linked(target, library))
+    ids = sorted({*groups, *groups.values()})
+    oldest: dict[int, int] = {}
+    for start in range(0, len(ids), _CHUNK):
+        rows = references.get(source, ids[start : start + _CHUNK])
+        texts = {id_: text_of(path_of(row.path, folder), root) for id_, row in rows.items() if row.state == "active"}
+        there = references.at_paths(target, library, texts.values())
+        for id_ in sorted(texts):
+            here = there.get(texts[id_])
+            if here is not None and here.state == "active":
+                first = oldest.setdefault(groups.get(id_, id_), here.id)
+                wanted[here.id] = first if first != here.id else None
+    references.link(target, wanted)

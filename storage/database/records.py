@@ -366,7 +366,10 @@ class FailedReferenceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownReference:
-    """A reference that the database already has (its vector is read by `reference_vectors`)."""
+    """A reference that the database already has (its vector is read by `reference_vectors`).
+
+    `near_duplicate_of` is the oldest reference that shows nearly the same; it may be retired.
+    """
 
     id: int
     library: str
@@ -382,3 +385,4 @@ class KnownReference:
     embedding_version: str | None
     added_at: datetime
     retired_at: datetime | None
+    near_duplicate_of: int | None = None
