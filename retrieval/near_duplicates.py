@@ -1,7 +1,12 @@
 """Near-duplicates: pictures that show nearly the same as one that the library has already.
 
-A smaller copy, one saved again, brightened or cropped a little gives the same colours, so that searches hand out one of
-them alone. A group hangs on the one that was added first: each of the others is compared with that one, so that a long
+A smaller copy, one saved again, brightened or cropped a little gives the same colours, so that searches hand out one
+of them alone. The embedding alone cannot tell: measured on 60 photographs, copies saved at quality 60, of half the
+size, cut by 3 % or brightened by a quarter have inner products down to 0.79, and views of one scene moved by a third up
+to 0.90. The agreement of the parts can: 0.71 and more for all of those copies, at most 0.58 for such views, at most
+0.47 for any two of 393 different photographs.
+
+A group hangs on the one that was added first: each of the others is compared with that one, so that a long
 row of pictures, each a little unlike the one before, makes no group.
 """
 
@@ -15,9 +20,9 @@ from retrieval.parts import Parts, agreement
 from retrieval.records import Reference
 from storage.database import Database, reference_parts, reference_vectors, references
 
-LIKENESS = 0.8
+LIKENESS = 0.75
 """Least inner product of the embeddings."""
-AGREEMENT = 0.6
+AGREEMENT = 0.7
 """Least agreement of the parts (`retrieval.parts`), which tells other pictures of the same kind apart."""
 _LOOKED_AT = 8
 """References of the library that each new one is compared with; a group counts once, by its oldest."""
@@ -105,7 +110,7 @@ def _most_alike(
 ) -> int | str | None:
     """Which of the others a picture nearly shows again; of several the one most like it, then the first."""
     products = np.array([float(vector @ other) for _, other, _ in others])
-    for number in np.argsort(-products, kind="stable").tolist():
+    for number in map(int, np.argsort(-products, kind="stable")):
         if products[number] < LIKENESS:
             return None
         if float(agreement(parts, others[number][2][None])[0]) >= AGREEMENT:

@@ -65,10 +65,11 @@ def list_references(library: Library, format: options.Listing = ListingFormat.TA
                 "width": one.width,
                 "height": one.height,
                 "sha256": one.sha256,
+                "near_duplicate_of": one.near_duplicate_of,
             }
             for one in references.active(database, LIBRARY_ROOT)
         )
-        print_rows(rows, ("id", "path", "width", "height", "sha256"), format)
+        print_rows(rows, ("id", "path", "width", "height", "sha256", "near_duplicate_of"), format)
 
 
 @app.command("search")
