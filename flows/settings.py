@@ -70,6 +70,7 @@ class RunSettings(BaseSettings):
     )
     sequence_rate: Rate = Field(Fraction(24), gt=0, le=1000, description="frames a second of a folder of frames")
     reference: Folder | None = Field(None, description="reference of the films' shots: a picture, a CSV or a folder")
+    pins: Folder | None = Field(None, description="CSV of references tied to items, folders or shots")
     max_pixels: int = Field(200_000_000, ge=1, description="a master that claims more pixels is refused unread")
     retry_failed: bool = Field(False, description="try again what failed in an earlier run")
     dry_run: bool = Field(False, description="only say what would be done")
@@ -91,6 +92,8 @@ class RunSettings(BaseSettings):
             raise ValueError(f"the weights file {self.vgg_weights} does not exist; check the path")
         if self.reference is not None and not self.reference.exists():
             raise ValueError(f"the reference {self.reference} does not exist; check the path")
+        if self.pins is not None and not self.pins.is_file():
+            raise ValueError(f"the pins {self.pins} are no file; give the path of a CSV")
         if len(set(self.film_formats)) < len(self.film_formats):
             raise ValueError(f"--film-format: {self.film_format} names a format twice; name each once")
         self._check_apart()

@@ -9,8 +9,7 @@ from flows.batch import BatchWorker
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine
-from flows.film.choosing import ShotReferences
-from flows.film.given import GivenReferences
+from flows.film.choosing import ByHand, ShotReferences
 from flows.film.job import FilmTools
 from flows.film.steps import Step, film_steps
 from flows.planning import PendingItem, cut_into_batches
@@ -39,7 +38,7 @@ def make_steps(
     pending: Sequence[PendingItem],
     engine: Engine,
     library: "ReferenceLibrary",
-    given: GivenReferences,
+    by_hand: ByHand,
     database: Database,
     run_id: int,
     reporting: Reporting,
@@ -55,13 +54,13 @@ def make_steps(
     thumbnails = ThumbnailFolder(gallery_folder(output, run_id))
     photographs = [item for item in pending if item.kind != "film"]
     films = [item for item in pending if item.kind == "film"]
-    worker = BatchWorker(engine, library, archive, destination, thumbnails)
+    worker = BatchWorker(engine, library, by_hand.pinned, archive, destination, thumbnails)
     steps: list[Step] = [
         partial(worker.run, batch, reporting.record, reporting.photograph_done)
         for batch in cut_into_batches(photographs, settings.batch_size)
     ]
     if films:
-        references = ShotReferences(engine, library, database, given, run_id)
+        references = ShotReferences(engine, library, database, by_hand, run_id)
         tools = FilmTools(
             engine, references, EncodedReferences(), archive, output, destination, thumbnails, reporting.progress
         )

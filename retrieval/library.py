@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from retrieval.embedding import Descriptions, Embedder
 from retrieval.errors import RetrievalError
-from retrieval.files import find_files, path_of
+from retrieval.files import find_files, path_of, text_of
 from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
 from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
@@ -159,6 +159,12 @@ class ReferenceLibrary:
     def list(self) -> list[Reference]:
         """The references in use, by id; their files are not looked at."""
         return [self._reference(one) for one in references.active(self._database, self._library)]
+
+    def at(self, path: Path) -> Reference | None:
+        """The reference in use at this path, if any."""
+        text = text_of(path.parent.resolve() / path.name, self._root)
+        known = references.at_paths(self._database, self._library, [text]).get(text)
+        return self._reference(known) if known is not None and known.state == "active" else None
 
     def search(self, image: Picture, k: int = 5) -> Matches:
         """The k references that fit ``image`` best: among those whose luminance is most like its, whose parts match.

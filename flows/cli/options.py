@@ -93,6 +93,14 @@ Reference = Annotated[
         help="Reference for films: a picture for all shots, a CSV of frame,reference, or a folder of coloured frames.",
     ),
 ]
+Pins = Annotated[
+    Path | None,
+    typer.Option(
+        "--pins",
+        metavar="CSV",
+        help="References tied to items, folders or shots: path,reference[,shot]. A pin wins over --reference.",
+    ),
+]
 ShotThreshold = Annotated[
     float | None,
     typer.Option("--shot-threshold", metavar="PERCENT", help="How much must change for a cut (default 8)."),

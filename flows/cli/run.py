@@ -18,6 +18,7 @@ def run(
     format: options.Format = None,
     film_format: options.FilmFormats = None,
     reference: options.Reference = None,
+    pins: options.Pins = None,
     shot_threshold: options.ShotThreshold = None,
     steady: options.Steady = None,
     sequences: options.SequencesOption = None,

@@ -31,6 +31,7 @@ def serve(
     format: options.Format = None,
     film_format: options.FilmFormats = None,
     reference: options.Reference = None,
+    pins: options.Pins = None,
     shot_threshold: options.ShotThreshold = None,
     steady: options.Steady = None,
     sequences: options.SequencesOption = None,

@@ -9,7 +9,7 @@ from flows.errors import UsageError
 from flows.settings import RunSettings, run_settings
 from storage.paths import path_to_text, text_to_path
 
-PATHS = ("archive", "references", "output", "vgg_weights", "reference")
+PATHS = ("archive", "references", "output", "vgg_weights", "reference", "pins")
 
 
 def parameters_of(settings: RunSettings) -> dict[str, Any]:
