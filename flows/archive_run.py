@@ -125,8 +125,8 @@ class ArchiveRun:
             )
         runs.set_index_version(self.database, run_id, library.index_version)
         reporting = Reporting(self._record, self._on_outcome, self._count, self.progress)
-        chosen = ByHand(self._given, PinnedReferences(self._pins, library))
-        self.steps += make_steps(self.plan.pending, self.engine, library, chosen, self.database, run_id, reporting)
+        by_hand = ByHand(self._given, PinnedReferences(self._pins, library))
+        self.steps += make_steps(self.plan, self.engine, library, by_hand, self.database, run_id, reporting)
 
     def start(self, flow_run_id: str | None = None) -> int:
         """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
@@ -204,7 +204,7 @@ class ArchiveRun:
             failed=self._tally.failed,
             left_out=self.plan.skipped + self._tally.low_left_out,
             low_matches=self._tally.low_matches,
-            finished_before=self.plan.finished,
+            finished_before=len(self.plan.finished),
             pending=len(self.plan.pending),
             seconds=time.monotonic() - self._began,
             run_id=self.run_id,
@@ -326,7 +326,7 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
     return RunSummary(
         items=plan.items,
         left_out=plan.skipped,
-        finished_before=plan.finished,
+        finished_before=len(plan.finished),
         pending=len(plan.pending),
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),
         dry_run=True,
@@ -339,7 +339,8 @@ def describe_plan(plan: Plan, found: Ingest) -> str:
     own = f", {found.own} of the output folder met through a link" if found.own else ""
     return (
         f"{plan.items} items found ({found.hashed} new or changed, {found.ignored} other files{own}): "
-        f"{len(plan.pending)} to colorize, {plan.finished} done already, {plan.skipped} left out, {failing} failing"
+        f"{len(plan.pending)} to colorize, {len(plan.finished)} done already, {plan.skipped} left out, "
+        f"{failing} failing"
     )
 
 

@@ -28,6 +28,7 @@ from flows.planning import PendingItem, cut_into_chunks
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import file_provenance
 from flows.stopwatch import Stopwatch, peak_memory_bytes
+from flows.variety import Variety
 from storage.database.records import ItemOutcome, MatchRecord, StageTiming
 from storage.images import Master, WrittenDerivative, read_master, write_derivative
 from storage.paths import text_to_path
@@ -81,6 +82,7 @@ class BatchWorker:
 
     Args:
         pinned: references that are taken without asking.
+        variety: which of several good candidates is taken.
         archive: absolute folder.
         destination: where the copies go.
     """
@@ -90,6 +92,7 @@ class BatchWorker:
         engine: Engine,
         library: "ReferenceLibrary",
         pinned: PinnedReferences,
+        variety: Variety,
         archive: Path,
         destination: Destination,
         thumbnails: ThumbnailFolder,
@@ -97,6 +100,7 @@ class BatchWorker:
         self._engine = engine
         self._library = library
         self._pinned = pinned
+        self._variety = variety
         self._archive = archive
         self._destination = destination
         self._thumbnails = thumbnails
@@ -212,15 +216,17 @@ class BatchWorker:
         if pinned is not None:
             text = reference_text(pinned.path, settings.references)
             work.chosen = ChosenReference(pinned, text, "pinned", matches)
+            self._variety.count(work.item.path, pinned.id)
             return
         if not matches:
             raise ItemFailure("no_reference", f"{work.item.path}: no reference was found; add colour photographs")
-        taken = matches[0]
+        taken = self._variety.take(work.item.path, matches)
         is_low_match = taken.confidence < settings.low_match
         text = reference_text(taken.reference.path, settings.references)
         work.chosen = ChosenReference(taken.reference, text, "retrieved", matches, is_low_match)
         if is_low_match and settings.skip_low_match:
             raise LowMatch(work.item.path, taken.confidence, settings.low_match)
+        self._variety.count(work.item.path, taken.reference.id)
 
     def _colorize(self, work: _Work) -> "ColorizationResult":
         try:

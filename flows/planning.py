@@ -56,8 +56,8 @@ class Plan:
     """What is to be done.
 
     `to_record` are outcomes that are known before any picture is decoded (damaged, clashing or left out) and not yet
-    in the database, `refused` those of them that failed. `standing` failed earlier and still does; `finished` counts
-    what is done already.
+    in the database, `refused` those of them that failed. `standing` failed earlier and still does; `finished` is what
+    is done already, by path with the id of the reference.
     """
 
     items: int
@@ -65,7 +65,7 @@ class Plan:
     to_record: tuple[ItemOutcome, ...]
     refused: tuple[StandingFailure, ...]
     standing: tuple[StandingFailure, ...]
-    finished: int
+    finished: Mapping[str, int | None]
     skipped: int
 
     @property
@@ -120,7 +120,8 @@ def make_plan(
     to_record: list[ItemOutcome] = []
     refused: list[StandingFailure] = []
     standing: list[StandingFailure] = []
-    finished = skipped = 0
+    finished: dict[str, int | None] = {}
+    skipped = 0
     for item in found:
         earlier = current.get(item.item_id) if item.item_id is not None else None
         known = _known_outcome(item, conflicts)
@@ -140,7 +141,7 @@ def make_plan(
                 standing.append(_standing(item, earlier))
                 continue
             if earlier.state == "done" and _all_there(earlier, output_is_there):
-                finished += 1
+                finished[item.path] = earlier.reference_id
                 continue
         pending.append(_pending(item, key, request.output_formats))
     return Plan(len(found), tuple(pending), tuple(to_record), tuple(refused), tuple(standing), finished, skipped)

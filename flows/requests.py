@@ -27,7 +27,7 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenRefer
     version = ranking_version(settings.vgg_weights)
     choice = f"automatic:{path_to_text(settings.references)}:{version}"
     photographs = Request(
-        reference_choice=choice,
+        reference_choice=choice + _variety(settings),
         weights_sha256=colorizer.weights_sha256,
         parameters=colorizer.parameters,
         output_formats=(settings.format,),
@@ -45,6 +45,11 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenRefer
         output_formats=settings.film_formats,
     )
     return {"photograph": photographs, "film": films}
+
+
+def _variety(settings: RunSettings) -> str:
+    """Who takes references in turn takes them of the candidates that are recorded, so that their number counts."""
+    return f":variety {settings.variety:g} of {settings.candidates}" if settings.variety else ""
 
 
 def _state(given: GivenReferences) -> str:

@@ -48,6 +48,8 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
         parameters={
             **engine.colorizer.parameters,
             "candidates": settings.candidates,
+            "variety": settings.variety,
+            **({"pins": path_to_text(settings.pins)} if settings.pins is not None else {}),
             "low_match": settings.low_match,
             "skip_low_match": settings.skip_low_match,
             "format": settings.format,

@@ -57,6 +57,7 @@ class RunSettings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     attention: Literal["sparse", "dense"] = Field("sparse", description="how the network looks up colours")
     candidates: int = Field(5, ge=1, le=50, description="reference candidates recorded for each item")
+    variety: float = Field(0, ge=0, le=1, description="how much worse a reference may be, to spare one used before")
     low_match: float = Field(0.5, ge=0, le=1, description="match confidence below which a reference is doubtful")
     skip_low_match: bool = Field(False, description="leave out what has only a doubtful reference")
     format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized photographs")

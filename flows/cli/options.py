@@ -70,6 +70,15 @@ Candidates = Annotated[
     int | None,
     typer.Option("--candidates", metavar="K", help="Reference candidates recorded for each item (default 5)."),
 ]
+Variety = Annotated[
+    float | None,
+    typer.Option(
+        "--variety",
+        metavar="SHARE",
+        help="Take references of a folder's photographs in turn, if their score is within this share, 0 to 1, of the "
+        "best (default 0: always the best).",
+    ),
+]
 LowMatch = Annotated[
     float | None,
     typer.Option("--low-match", metavar="P", help="Match confidence below which items are flagged (default 0.5)."),

@@ -26,6 +26,7 @@ def serve(
     device: options.Device = None,
     attention: options.AttentionOption = None,
     candidates: options.Candidates = None,
+    variety: options.Variety = None,
     low_match: options.LowMatch = None,
     skip_low_match: options.SkipLowMatch = None,
     format: options.Format = None,

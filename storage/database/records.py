@@ -238,6 +238,7 @@ class CurrentColorization:
     error_type: str | None
     message: str | None
     created_at: datetime
+    reference_id: int | None = None
     copies: tuple[CopyRecord, ...] = ()
 
 

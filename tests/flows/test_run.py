@@ -108,7 +108,7 @@ def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, referenc
     def run() -> tuple[int, int]:
         with open_run(settings, SilentProgress()) as opened:
             if not opened.prepare().has_work:
-                return (0, opened.plan.finished)
+                return (0, len(opened.plan.finished))
             opened.index_references()
             summary = execute(opened)
             return (summary.done, summary.finished_before)

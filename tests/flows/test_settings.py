@@ -40,6 +40,8 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "device": "cpu",
         "attention": "dense",
         "candidates": "3",
+        "variety": "0.1",
+        "pins": __file__,
         "low_match": "0.25",
         "skip_low_match": "yes",
         "format": "png",
@@ -71,6 +73,7 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
     assert (settings.sequences, settings.sequence_rate) == ("always", Fraction(24000, 1001))
     assert settings.reference == folders["references"]
     assert settings.archive == folders["archive"]
+    assert (settings.variety, settings.pins) == (0.1, Path(__file__))
     assert not set(RunSettings.model_fields) - set(values) - {"vgg_weights"}
 
 
