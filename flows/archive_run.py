@@ -99,7 +99,7 @@ class ArchiveRun:
             self._plan = make_plan(
                 found.items,
                 current,
-                requests_of(self.settings, self._engine.colorizer, self._given),
+                requests_of(self.settings, self._engine.colorizer, self._given, self._engine.where),
                 retry_failed=self.settings.retry_failed,
                 output_is_there=partial(output_is_there, self.settings.output),
                 pinned=self._pins.state,
@@ -313,10 +313,11 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
         pins.check({item.path: item.record.kind for item in found.items})
         output_root, archive = path_to_text(settings.output), path_to_text(settings.archive)
         current = colorizations.current(database, output_root, archive) if database is not None else {}
+        engine = Engine.load(settings)
         plan = make_plan(
             found.items,
             current,
-            requests_of(settings, Engine.load(settings).colorizer, GivenReferences.read(settings.reference)),
+            requests_of(settings, engine.colorizer, GivenReferences.read(settings.reference), engine.where),
             retry_failed=settings.retry_failed,
             output_is_there=partial(output_is_there, settings.output),
             pinned=pins.state,

@@ -209,7 +209,7 @@ class BatchWorker:
         with work.watch.stage("embed"):
             described = self._engine.embedder.describe([_master(work).pixels])
         with work.watch.stage("search"):
-            found = self._library.candidates(described)
+            found = self._library.candidates(described, self._engine.where)
         with work.watch.stage("rerank"):
             matches = tuple(self._library.rerank(described, found, settings.candidates))
         pinned = self._pinned.of(work.item.path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flows.errors import UsageError
 from flows.naming import reference_text
+from flows.reference_listing import LIBRARY_ROOT
 from flows.settings import LIBRARY_DATABASE_NAME, RunSettings
 from storage.database import Database, open_database, references, sqlite_url
 from storage.database.records import Kind
@@ -19,8 +20,6 @@ from storage.paths import path_to_text, text_to_path
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Reference, ReferenceLibrary
 
-_LIBRARY_ROOT = "."
-"""How a library folder records its own root (`retrieval.library`, which is not imported for its sake)."""
 _WHOLE_ARCHIVE = "."
 
 
@@ -146,7 +145,7 @@ class _Known:
     def _with_id(self, id_: int) -> Path | None:
         if self._is_library:
             with open_database(sqlite_url(self._library_file), create=False) as database:
-                return self._picture(database, id_, _LIBRARY_ROOT)
+                return self._picture(database, id_, LIBRARY_ROOT)
         return None if self._database is None else self._picture(self._database, id_, path_to_text(self._root))
 
     def _picture(self, database: Database, id_: int, library: str) -> Path | None:
@@ -159,7 +158,7 @@ class _Known:
     def _has(self, picture: Path) -> bool:
         text = reference_text(picture, self._root)
         with open_database(sqlite_url(self._library_file), create=False) as database:
-            row = references.at_paths(database, _LIBRARY_ROOT, [text]).get(text)
+            row = references.at_paths(database, LIBRARY_ROOT, [text]).get(text)
         return row is not None and row.state == "active"
 
 

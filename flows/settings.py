@@ -6,20 +6,18 @@ A value comes from the command line, else from the environment (`ARCHIVE_COLORIZ
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.errors import UsageError
+from flows.filters import ENVIRONMENT_PREFIX as ENVIRONMENT_PREFIX
+from flows.filters import FilterSettings, Folder
 
-ENVIRONMENT_PREFIX = "ARCHIVE_COLORIZER_"
+T = TypeVar("T", bound=FilterSettings)
+
 DATABASE_NAME = "provenance.db"
 LIBRARY_DATABASE_NAME = "library.db"
-
-
-def _expanded(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else value
 
 
 def _fraction(value: object) -> object:
@@ -32,12 +30,11 @@ def _fraction(value: object) -> object:
     return value
 
 
-Folder = Annotated[Path, BeforeValidator(_expanded)]
 Rate = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str)]
 _FILM_FORMATS = "(ffv1|h264|prores)"
 
 
-class RunSettings(BaseSettings):
+class RunSettings(FilterSettings):
     """Everything that decides what one run does. Frozen.
 
     The three folders are absolute and free of links after validation: each has one identity in the database, however
@@ -45,8 +42,6 @@ class RunSettings(BaseSettings):
 
     Raises `pydantic.ValidationError`; `run_settings` turns that into one line for people.
     """
-
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     archive: Folder = Field(description="folder of scanned photographs and films; never written to")
     references: Folder = Field(description="folder of colour photographs, or a reference library")
@@ -153,8 +148,21 @@ def run_settings(given: Mapping[str, Any]) -> RunSettings:
     Raises:
         UsageError: one line that names the first wrong setting and the remedy.
     """
+    return _settings(RunSettings, given)
+
+
+def filter_settings(given: Mapping[str, Any]) -> FilterSettings:
+    """The conditions on references alone, made and refused like the settings of a run.
+
+    Raises:
+        UsageError: one line that names the first wrong setting and the remedy.
+    """
+    return _settings(FilterSettings, given)
+
+
+def _settings(kind: type[T], given: Mapping[str, Any]) -> T:
     try:
-        return RunSettings(**{name: value for name, value in given.items() if value is not None})
+        return kind(**{name: value for name, value in given.items() if value is not None and value != []})
     except ValidationError as error:
         raise UsageError(_first_line(error)) from error
 

@@ -21,10 +21,13 @@ from numpy.typing import NDArray
 from retrieval.embedding import Descriptions, Embedder
 from retrieval.errors import RetrievalError
 from retrieval.files import find_files, path_of, text_of
+from retrieval.filters import ReferenceFilter, allowed_ids
 from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
 from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
+from retrieval.metadata import ask_files
+from retrieval.metadata_table import MetadataTable, TableReport
 from retrieval.near_duplicates import NearDuplicates, distinct
 from retrieval.records import AddReport, Match, Progress, Reference
 from retrieval.rerank import CANDIDATES, Reranker
@@ -77,6 +80,7 @@ class ReferenceLibrary:
         self._run_id = run_id
         self._owns_database = False
         self._checked: dict[int, tuple[int, int]] = {}
+        self._allowed: tuple[ReferenceFilter, NDArray[np.int64]] | None = None
         self._keeper = IndexKeeper(database, self._library, index_directory, embedder.version, embedder.dimension)
 
     @classmethod
@@ -152,7 +156,16 @@ class ReferenceLibrary:
         duplicates = NearDuplicates(self._database, self._keeper, *versions)
         ingest = Ingest(self._database, self._embedder, duplicates, self._root, self._library, self._run_id)
         try:
-            return ingest.run(files, folders, progress)
+            report = ingest.run(files, folders, progress)
+            ask_files(self._database, self._library, self._root)
+            return report
+        finally:
+            self.refresh()
+
+    def describe(self, table: Path, folder: Path) -> TableReport:
+        """Describe references as a table (CSV) says; its paths are relative to its own folder or to `folder`."""
+        try:
+            return MetadataTable(table).apply(self._database, self._library, self._root, folder)
         finally:
             self.refresh()
 
@@ -166,18 +179,28 @@ class ReferenceLibrary:
         known = references.at_paths(self._database, self._library, [text]).get(text)
         return self._reference(known) if known is not None and known.state == "active" else None
 
-    def search(self, image: Picture, k: int = 5) -> Matches:
+    def search(self, image: Picture, k: int = 5, where: ReferenceFilter | None = None) -> Matches:
         """The k references that fit ``image`` best: among those whose luminance is most like its, whose parts match.
 
         Raises:
-            RetrievalError: ``image`` is no picture, or k is less than 1.
+            RetrievalError: ``image`` is no picture, k is less than 1, or a path in the filter is not in the library.
         """
         described = self._embedder.describe([image])
-        return self.rerank(described, self.candidates(described), k)
+        return self.rerank(described, self.candidates(described, where), k)
 
-    def candidates(self, described: Descriptions) -> Sequence[Matches]:
+    def candidates(self, described: Descriptions, where: ReferenceFilter | None = None) -> Sequence[Matches]:
         """For each described picture the references that the embedding finds, to be compared once more."""
-        return self.search_vectors(described.vectors, CANDIDATES)
+        return self.search_vectors(described.vectors, CANDIDATES, None if where is None else self.allowed(where))
+
+    def allowed(self, where: ReferenceFilter) -> NDArray[np.int64]:
+        """Ids, rising, of the references that may be found; what others describe anew is seen after `refresh`.
+
+        Raises:
+            RetrievalError: a path in the filter is not in the library.
+        """
+        if self._allowed is None or self._allowed[0] != where:
+            self._allowed = where, allowed_ids(self._database, self._library, self._root, where)
+        return self._allowed[1]
 
     def rerank(self, described: Descriptions, found: Sequence[Matches], k: int) -> Matches:
         """The k best for all described pictures together, among what `candidates` found for each.
@@ -278,6 +301,7 @@ class ReferenceLibrary:
 
     def refresh(self) -> None:
         """See what is in the database now."""
+        self._allowed = None
         self._keeper.refresh()
 
     def _hits(

@@ -1,4 +1,4 @@
-"""Copying a library's references, with their vectors and parts, into another database."""
+"""Copying a library's references, with their vectors, parts and what describes them, into another database."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,7 +7,7 @@ from pathlib import Path
 from retrieval.embedding import Embedder
 from retrieval.files import path_of, text_of
 from retrieval.records import AddReport
-from storage.database import Database, reference_parts, reference_vectors, references
+from storage.database import Database, reference_metadata, reference_parts, reference_vectors, references
 from storage.database.records import KnownReference, ReferenceRecord
 from storage.paths import text_to_path
 
@@ -45,7 +45,6 @@ def copy_library(
         texts = {text_of(path_of(row.path, folder), root): row for row in rows}
         there = references.at_paths(target, library, texts)
         new = {text: row for text, row in texts.items() if not _is_same(there.get(text), row)}
-        kept.update(there[text].id for text in texts if text not in new)
         unchanged += len(texts) - len(new)
         added += len(new)
         vectors = reference_vectors.of(source, [row.id for row in new.values()])
@@ -65,7 +64,9 @@ def copy_library(
             for text, row in new.items()
             if row.id in vectors
         ]
-        kept.update(references.upsert(target, records).values())
+        ids = {text: there[text].id for text in texts if text not in new} | references.upsert(target, records)
+        kept.update(ids.values())
+        _copy_metadata(source, target, {texts[text].id: id_ for text, id_ in ids.items()})
     gone = [id_ for id_ in references.live_ids(target, library) if id_ not in kept]
     retired = references.retire(target, gone)
     _copy_parts(source, target, library, embedder.parts_version)
@@ -83,6 +84,12 @@ def _is_same(old: KnownReference | None, row: KnownReference) -> bool:
     if old is None or old.state != "active":
         return False
     return (old.sha256, old.embedding_version) == (row.sha256, row.embedding_version)
+
+
+def _copy_metadata(source: Database, target: Database, ids: dict[int, int]) -> None:
+    """Take over what describes references, given by their ids in the source with those in the target."""
+    found = reference_metadata.get(source, ids)
+    reference_metadata.record(target, {ids[id_]: metadata for id_, metadata in found.items()})
 
 
 def _copy_parts(source: Database, target: Database, library: str, version: str) -> None:

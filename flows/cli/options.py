@@ -126,6 +126,24 @@ SequenceRate = Annotated[
     str | None,
     typer.Option("--sequence-rate", metavar="FPS", help="Frames a second of such a film (default 24)."),
 ]
+Rights = Annotated[
+    list[str] | None,
+    typer.Option("--rights", metavar="TEXT", help="Only references with these rights; again for others."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only references with this tag; again for more tags.")
+]
+Years = Annotated[
+    str | None, typer.Option("--years", metavar="YEARS", help="Only references of these years: 1936 or 1900-1940.")
+]
+OnlyReferences = Annotated[
+    Path | None,
+    typer.Option("--only-references", metavar="FILE", help="Only the references in this list, a path a line."),
+]
+NeverReferences = Annotated[
+    Path | None,
+    typer.Option("--never-references", metavar="FILE", help="Never the references in this list, a path a line."),
+]
 MaxPixels = Annotated[
     int | None,
     typer.Option("--max-pixels", metavar="N", help="Refuse masters that claim more pixels (default 200000000)."),

@@ -91,7 +91,7 @@ class ShotReferences:
     def _search(self, pictures: Sequence[NDArray[np.uint8]]) -> "tuple[Match, ...]":
         """The candidates of several frames together, ordered by their mean score."""
         described = self._engine.embedder.describe([*pictures])
-        found = self._library.candidates(described)
+        found = self._library.candidates(described, self._engine.where)
         return tuple(self._library.rerank(described, found, self._engine.settings.candidates))
 
 

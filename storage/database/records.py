@@ -370,6 +370,21 @@ class FailedReferenceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceMetadata:
+    """What describes a reference. `created` is the date or era as it was written, `year_first` to `year_last` (both
+    included) what was understood of it; `tags` come out of the database in the order of their code points.
+    """
+
+    caption: str | None = None
+    rights: str | None = None
+    creator: str | None = None
+    created: str | None = None
+    year_first: int | None = None
+    year_last: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownReference:
     """A reference that the database already has (its vector is read by `reference_vectors`).
 

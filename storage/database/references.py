@@ -43,19 +43,34 @@ def with_content(db: Database, library: str, sha256: str) -> list[KnownReference
     return _read(db, query.where(Reference.state == "active").order_by(Reference.id))
 
 
+def ids_with_contents(db: Database, library: str, sha256s: Collection[str]) -> list[int]:
+    """The ids of the references in use with one of these contents, rising."""
+
+    def work(session: Session) -> list[int]:
+        found: list[int] = []
+        for chunk in chunks(sorted(set(sha256s))):
+            query = sa.select(Reference.id).where(Reference.sha256.in_(chunk), Reference.library == library)
+            found += session.scalars(query.where(Reference.state == "active"))
+        return sorted(found)
+
+    return db.run_read(work)
+
+
 def live_ids(db: Database, library: str) -> list[int]:
     """The ids of all active and failed references of a library, rising."""
     query = sa.select(Reference.id).where(Reference.library == library, _LIVE).order_by(Reference.id)
     return list(db.run_read(lambda session: session.scalars(query).all()))
 
 
-def at_paths(db: Database, library: str, paths: Iterable[str]) -> dict[str, KnownReference]:
-    """What is known of the files at these paths, by path: active and failed ones."""
+def at_paths(db: Database, library: str, paths: Iterable[str], *, retired: bool = False) -> dict[str, KnownReference]:
+    """What is known of the files at these paths, by path: active and failed ones; with `retired` the retired too."""
 
     def work(session: Session) -> dict[str, KnownReference]:
         found: dict[str, KnownReference] = {}
         for chunk in chunks(sorted(set(paths)), 500):
-            query = sa.select(*_KNOWN).where(Reference.library == library, Reference.path.in_(chunk), _LIVE)
+            query = sa.select(*_KNOWN).where(Reference.library == library, Reference.path.in_(chunk))
+            # as in `known`: live rows win
+            query = query.order_by(_LIVE, Reference.id) if retired else query.where(_LIVE)
             found.update((row["path"], KnownReference(**row)) for row in session.execute(query).mappings())
         return found
 
