@@ -13,11 +13,13 @@ from typing import TypeVar
 
 from flows.engine import Engine
 from flows.errors import UsageError
+from flows.film.choosing import ByHand
 from flows.film.given import GivenReferences
 from flows.film.steps import Step
 from flows.film.workfolder import sweep
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
+from flows.pins import PinnedReferences, Pins
 from flows.planning import Plan, make_plan
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
@@ -59,6 +61,7 @@ class ArchiveRun:
         self._plan: Plan | None = None
         self._paths: dict[int, str] = {}
         self._given = GivenReferences.read(settings.reference)
+        self._pins = Pins.read(settings, database)
 
     @property
     def plan(self) -> Plan:
@@ -83,6 +86,7 @@ class ArchiveRun:
                 self.database, self.settings.archive, self.settings.output, sequences=self.settings.sequences
             )
         self._items["ingest"] = found.looked_at
+        self._pins.check({item.path: item.record.kind for item in found.items})
         output_root, archive = path_to_text(self.settings.output), path_to_text(self.settings.archive)
         current = colorizations.current(self.database, output_root, archive)
         done = {item_id for item_id, row in current.items() if row.state == "done"}
@@ -95,9 +99,10 @@ class ArchiveRun:
             self._plan = make_plan(
                 found.items,
                 current,
-                requests_of(self.settings, self._engine.colorizer, self._given),
+                requests_of(self.settings, self._engine.colorizer, self._given, self._engine.where),
                 retry_failed=self.settings.retry_failed,
                 output_is_there=partial(output_is_there, self.settings.output),
+                pinned=self._pins.state,
             )
         sweep(self.settings.output, archive, (item.path for item in self._plan.pending if item.kind == "film"))
         self.progress.say(describe_plan(self._plan, found))
@@ -120,7 +125,8 @@ class ArchiveRun:
             )
         runs.set_index_version(self.database, run_id, library.index_version)
         reporting = Reporting(self._record, self._on_outcome, self._count, self.progress)
-        self.steps += make_steps(self.plan.pending, self.engine, library, self._given, self.database, run_id, reporting)
+        by_hand = ByHand(self._given, PinnedReferences(self._pins, library))
+        self.steps += make_steps(self.plan, self.engine, library, by_hand, self.database, run_id, reporting)
 
     def start(self, flow_run_id: str | None = None) -> int:
         """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
@@ -198,7 +204,7 @@ class ArchiveRun:
             failed=self._tally.failed,
             left_out=self.plan.skipped + self._tally.low_left_out,
             low_matches=self._tally.low_matches,
-            finished_before=self.plan.finished,
+            finished_before=len(self.plan.finished),
             pending=len(self.plan.pending),
             seconds=time.monotonic() - self._began,
             run_id=self.run_id,
@@ -302,22 +308,26 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
     database_file = sqlite_path(settings.database_url)
     there = database_file is None or database_file.exists()
     with open_database(settings.database_url, create=False) if there else nullcontext() as database:
+        pins = Pins.read(settings, database)
         found = ingest_archive(database, settings.archive, settings.output, record=False, sequences=settings.sequences)
+        pins.check({item.path: item.record.kind for item in found.items})
         output_root, archive = path_to_text(settings.output), path_to_text(settings.archive)
         current = colorizations.current(database, output_root, archive) if database is not None else {}
+        engine = Engine.load(settings)
         plan = make_plan(
             found.items,
             current,
-            requests_of(settings, Engine.load(settings).colorizer, GivenReferences.read(settings.reference)),
+            requests_of(settings, engine.colorizer, GivenReferences.read(settings.reference), engine.where),
             retry_failed=settings.retry_failed,
             output_is_there=partial(output_is_there, settings.output),
+            pinned=pins.state,
         )
     progress.say(describe_plan(plan, found))
     failures = [FailedItem(item.path, item.stage, item.message) for item in (*plan.standing, *plan.refused)]
     return RunSummary(
         items=plan.items,
         left_out=plan.skipped,
-        finished_before=plan.finished,
+        finished_before=len(plan.finished),
         pending=len(plan.pending),
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),
         dry_run=True,
@@ -330,7 +340,8 @@ def describe_plan(plan: Plan, found: Ingest) -> str:
     own = f", {found.own} of the output folder met through a link" if found.own else ""
     return (
         f"{plan.items} items found ({found.hashed} new or changed, {found.ignored} other files{own}): "
-        f"{len(plan.pending)} to colorize, {plan.finished} done already, {plan.skipped} left out, {failing} failing"
+        f"{len(plan.pending)} to colorize, {len(plan.finished)} done already, {plan.skipped} left out, "
+        f"{failing} failing"
     )
 
 

@@ -17,21 +17,24 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.chosen import ChosenReference
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, LowMatch, describe_failure, end_if_surroundings
 from flows.naming import reference_text
+from flows.pins import PinnedReferences
 from flows.planning import PendingItem, cut_into_chunks
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import file_provenance
 from flows.stopwatch import Stopwatch, peak_memory_bytes
+from flows.variety import Variety
 from storage.database.records import ItemOutcome, MatchRecord, StageTiming
 from storage.images import Master, WrittenDerivative, read_master, write_derivative
 from storage.paths import text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
-    from retrieval import Match, Reference, ReferenceLibrary
+    from retrieval import Reference, ReferenceLibrary
     from sscn import ColorizationResult, Colorizer, EncodedReference
 
 RECORD_SECONDS = 10.0  # a crash loses no more work than this
@@ -49,8 +52,7 @@ class _Work:
     watch: Stopwatch = field(default_factory=Stopwatch)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     master: Master | None = None
-    matches: "Sequence[Match]" = ()
-    is_low_match: bool = False
+    chosen: ChosenReference | None = None
     stage: str = "read"
     notes: list[str] = field(default_factory=list)
 
@@ -79,6 +81,8 @@ class BatchWorker:
     """Colorizes batches of one run with one engine and one reference library.
 
     Args:
+        pinned: references that are taken without asking.
+        variety: which of several good candidates is taken.
         archive: absolute folder.
         destination: where the copies go.
     """
@@ -87,12 +91,16 @@ class BatchWorker:
         self,
         engine: Engine,
         library: "ReferenceLibrary",
+        pinned: PinnedReferences,
+        variety: Variety,
         archive: Path,
         destination: Destination,
         thumbnails: ThumbnailFolder,
     ) -> None:
         self._engine = engine
         self._library = library
+        self._pinned = pinned
+        self._variety = variety
         self._archive = archive
         self._destination = destination
         self._thumbnails = thumbnails
@@ -201,15 +209,24 @@ class BatchWorker:
         with work.watch.stage("embed"):
             described = self._engine.embedder.describe([_master(work).pixels])
         with work.watch.stage("search"):
-            found = self._library.candidates(described)
+            found = self._library.candidates(described, self._engine.where)
         with work.watch.stage("rerank"):
-            work.matches = self._library.rerank(described, found, settings.candidates)
-        if not work.matches:
+            matches = tuple(self._library.rerank(described, found, settings.candidates))
+        pinned = self._pinned.of(work.item.path)
+        if pinned is not None:
+            text = reference_text(pinned.path, settings.references)
+            work.chosen = ChosenReference(pinned, text, "pinned", matches)
+            self._variety.count(work.item.path, pinned.id)
+            return
+        if not matches:
             raise ItemFailure("no_reference", f"{work.item.path}: no reference was found; add colour photographs")
-        confidence = work.matches[0].confidence
-        work.is_low_match = confidence < settings.low_match
-        if work.is_low_match and settings.skip_low_match:
-            raise LowMatch(work.item.path, confidence, settings.low_match)
+        taken = self._variety.take(work.item.path, matches)
+        is_low_match = taken.confidence < settings.low_match
+        text = reference_text(taken.reference.path, settings.references)
+        work.chosen = ChosenReference(taken.reference, text, "retrieved", matches, is_low_match)
+        if is_low_match and settings.skip_low_match:
+            raise LowMatch(work.item.path, taken.confidence, settings.low_match)
+        self._variety.count(work.item.path, taken.reference.id)
 
     def _colorize(self, work: _Work) -> "ColorizationResult":
         try:
@@ -236,7 +253,7 @@ class BatchWorker:
     def _colorize_at_size(self, work: _Work) -> "ColorizationResult":
         work.stage = "reference"
         with work.watch.stage("reference"):
-            encoded = self._encode(work, work.matches[0].reference)
+            encoded = self._encode(work, _chosen(work).reference)
         work.stage = "network"
         result = work.colorizer.colorize(_master(work).pixels, encoded)
         work.watch.add(result.seconds)
@@ -251,7 +268,7 @@ class BatchWorker:
     def _write(self, work: _Work, result: "ColorizationResult") -> None:
         """Write copy and thumbnails (in the writer's thread), and put the outcome, done or failed, into the queue."""
         work.stage = "write"
-        reference = work.matches[0].reference
+        reference = _chosen(work).reference
         try:
             with work.watch.stage("write"):
                 written = write_derivative(
@@ -283,15 +300,16 @@ class BatchWorker:
             work.notes.append(f"the thumbnail {path.name} could not be written ({error.strerror or error})")
 
     def _done(self, work: _Work, result: "ColorizationResult", written: WrittenDerivative) -> ItemOutcome:
-        best = work.matches[0]
+        chosen = _chosen(work)
         return ItemOutcome(
             **self._common(work),
             state="done",
-            reference_id=best.reference.id,
-            reference_path=reference_text(best.reference.path, self._engine.settings.references),
-            reference_sha256=best.reference.sha256,
-            reference_score=best.score,
-            reference_rank=best.rank,
+            reference_id=chosen.reference.id,
+            reference_path=chosen.path_text,
+            reference_sha256=chosen.reference.sha256,
+            reference_score=chosen.score,
+            reference_rank=chosen.rank,
+            reference_choice="pinned" if chosen.choice == "pinned" else "retrieved",
             output_path=work.item.output_path,
             output_sha256=written.sha256,
             output_bytes=written.size_bytes,
@@ -300,8 +318,8 @@ class BatchWorker:
             height=written.height,
             bit_depth=written.bit_depth,
             confidence=result.mean_confidence,
-            match_confidence=best.confidence,
-            low_match=work.is_low_match,
+            match_confidence=chosen.match_confidence,
+            low_match=chosen.low_match,
             message="; ".join(work.notes) or None,
         )
 
@@ -328,16 +346,7 @@ class BatchWorker:
             "seconds": work.watch.total,
             "peak_memory_bytes": peak_memory_bytes(),
             "timings": work.watch.timings(),
-            "matches": tuple(
-                MatchRecord(
-                    reference_id=match.reference.id,
-                    rank=match.rank,
-                    score=match.score,
-                    chosen=match.rank == 1,
-                    confidence=match.confidence,
-                )
-                for match in work.matches
-            ),
+            "matches": () if work.chosen is None else tuple(work.chosen.match_records()),
         }
 
 
@@ -362,9 +371,15 @@ def _master(work: _Work) -> Master:
     return work.master
 
 
+def _chosen(work: _Work) -> ChosenReference:
+    if work.chosen is None:
+        raise RuntimeError(f"no reference was chosen for {work.item.path}")
+    return work.chosen
+
+
 def _by_reference(works: Sequence[_Work]) -> list[_Work]:
-    """Items with the same best reference together, so that each reference is encoded once; else in their order."""
+    """Items with the same reference together, so that each reference is encoded once; else in their order."""
     order: dict[int, int] = {}
     for work in works:
-        order.setdefault(work.matches[0].reference.id, len(order))
-    return sorted(works, key=lambda work: order[work.matches[0].reference.id])
+        order.setdefault(_chosen(work).reference.id, len(order))
+    return sorted(works, key=lambda work: order[_chosen(work).reference.id])

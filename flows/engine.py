@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.errors import EnvironmentProblem, UsageError
+from flows.filters import reference_filter
 from flows.settings import RunSettings
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a network is loaded
-    from retrieval import Embedder
+    from retrieval import Embedder, ReferenceFilter
     from sscn import Colorizer
 
 SMALLEST_SIZE = 64  # pixels, long side
@@ -71,6 +72,8 @@ class Engine:
     settings: RunSettings
     device: str
     colorizer: "Colorizer"
+    where: "ReferenceFilter | None" = None
+    """Which references may be used; None for all."""
     _embedder: "Embedder | None" = None
     _smaller: "Colorizer | None" = field(default=None, repr=False)
 
@@ -78,7 +81,8 @@ class Engine:
     def load(cls, settings: RunSettings) -> "Engine":
         """Load the colorizer; the embedder follows when it is first needed."""
         device = resolve_device(settings.device)
-        return cls(settings, device, load_colorizer(settings, device, settings.size))
+        where = reference_filter(settings, settings.references)
+        return cls(settings, device, load_colorizer(settings, device, settings.size), where)
 
     @property
     def embedder(self) -> "Embedder":

@@ -56,8 +56,8 @@ class Plan:
     """What is to be done.
 
     `to_record` are outcomes that are known before any picture is decoded (damaged, clashing or left out) and not yet
-    in the database, `refused` those of them that failed. `standing` failed earlier and still does; `finished` counts
-    what is done already.
+    in the database, `refused` those of them that failed. `standing` failed earlier and still does; `finished` is what
+    is done already, by path with the id of the reference.
     """
 
     items: int
@@ -65,7 +65,7 @@ class Plan:
     to_record: tuple[ItemOutcome, ...]
     refused: tuple[StandingFailure, ...]
     standing: tuple[StandingFailure, ...]
-    finished: int
+    finished: Mapping[str, int | None]
     skipped: int
 
     @property
@@ -83,14 +83,15 @@ class Request:
     parameters: Mapping[str, str | int | float]
     output_formats: tuple[str, ...]
 
-    def key(self, source_sha256: str) -> str:
-        """One digest for a master: equal key, equal output."""
+    def key(self, source_sha256: str, pinned: str = "") -> str:
+        """One digest for a master, and for what is pinned to it: equal key, equal output."""
         parts = [
             source_sha256,
             self.reference_choice,
             self.weights_sha256,
             json.dumps(dict(self.parameters), sort_keys=True),
             ",".join(self.output_formats),
+            *([f"pinned {pinned}"] if pinned else []),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -102,6 +103,7 @@ def make_plan(
     *,
     retry_failed: bool = False,
     output_is_there: Callable[[str, int | None], bool],
+    pinned: Callable[[str], str] = lambda path: "",
 ) -> Plan:
     """Compare what lies in the archive with what the database says about this output folder.
 
@@ -110,6 +112,7 @@ def make_plan(
         current: newest colorization of each item in this output folder.
         requests: what is asked for, for each kind of items that can be colorized.
         output_is_there: tells for an output path and its recorded size in bytes whether the file is there.
+        pinned: what is pinned to the item with this path (`flows.pins.Pins.state`).
     """
     colorizable = [item for item in found if item.is_colorizable]
     conflicts = find_conflicts((item.path, requests[item.record.kind].output_formats) for item in colorizable)
@@ -117,7 +120,8 @@ def make_plan(
     to_record: list[ItemOutcome] = []
     refused: list[StandingFailure] = []
     standing: list[StandingFailure] = []
-    finished = skipped = 0
+    finished: dict[str, int | None] = {}
+    skipped = 0
     for item in found:
         earlier = current.get(item.item_id) if item.item_id is not None else None
         known = _known_outcome(item, conflicts)
@@ -131,13 +135,13 @@ def make_plan(
                 standing.append(_standing(item, earlier))
             continue
         request = requests[item.record.kind]
-        key = request.key(item.record.sha256 or "")
+        key = request.key(item.record.sha256 or "", pinned(item.path))
         if earlier and earlier.request_key == key:
             if earlier.state == "failed" and not retry_failed and earlier.error_type not in PASSING:
                 standing.append(_standing(item, earlier))
                 continue
             if earlier.state == "done" and _all_there(earlier, output_is_there):
-                finished += 1
+                finished[item.path] = earlier.reference_id
                 continue
         pending.append(_pending(item, key, request.output_formats))
     return Plan(len(found), tuple(pending), tuple(to_record), tuple(refused), tuple(standing), finished, skipped)

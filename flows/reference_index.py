@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flows.engine import Engine
 from flows.errors import UsageError
+from flows.filters import told
 from flows.progress import Progress
 from flows.settings import RunSettings
 from storage.database import Database
@@ -26,7 +27,7 @@ def index_references(
     were handled.
 
     Raises:
-        UsageError: not one reference can be used.
+        UsageError: not one reference can be used, or the filter leaves none.
     """
     from retrieval import ReferenceLibrary
 
@@ -44,6 +45,11 @@ def index_references(
         progress.say(f"... and {len(report.failed) - _FAILURES_SHOWN} more references left out")
     if len(library) == 0:
         raise UsageError(f"no usable reference in {settings.references}; put colour photographs there")
+    if engine.where is not None and len(library.allowed(engine.where)) == 0:
+        raise UsageError(
+            f"no reference in {settings.references} passes {told(settings)}; loosen that, or describe the references"
+            " (`references add --metadata`)"
+        )
     return library, report.added + report.unchanged + report.left_out + len(report.failed)
 
 

@@ -11,14 +11,17 @@ from storage.fixity import sha256_bytes
 from storage.paths import path_to_text
 
 if TYPE_CHECKING:  # see flows.engine
+    from retrieval import ReferenceFilter
     from sscn import Colorizer
 
 
-def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenReferences) -> Mapping[Kind, Request]:
+def requests_of(
+    settings: RunSettings, colorizer: "Colorizer", given: GivenReferences, where: "ReferenceFilter | None"
+) -> Mapping[Kind, Request]:
     """One request for photographs, one for films.
 
     The references count by their folder, not by what is in it: one more picture there must not make a whole
-    archive pending. References given for films count with their pictures.
+    archive pending. The filter counts by its conditions, references given for films with their pictures.
     """
     from retrieval.rerank import ranking_version
     from sscn.film import FILM_VERSION
@@ -26,8 +29,10 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenRefer
     # with which eyes references are looked at decides which one is taken; how many are recorded does not
     version = ranking_version(settings.vgg_weights)
     choice = f"automatic:{path_to_text(settings.references)}:{version}"
+    if where is not None:
+        choice += f":{where.key}"
     photographs = Request(
-        reference_choice=choice,
+        reference_choice=choice + _variety(settings),
         weights_sha256=colorizer.weights_sha256,
         parameters=colorizer.parameters,
         output_formats=(settings.format,),
@@ -45,6 +50,11 @@ def requests_of(settings: RunSettings, colorizer: "Colorizer", given: GivenRefer
         output_formats=settings.film_formats,
     )
     return {"photograph": photographs, "film": films}
+
+
+def _variety(settings: RunSettings) -> str:
+    """Who takes references in turn takes them of the candidates that are recorded, so that their number counts."""
+    return f":variety {settings.variety:g} of {settings.candidates}" if settings.variety else ""
 
 
 def _state(given: GivenReferences) -> str:

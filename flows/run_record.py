@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.engine import Engine
+from flows.filters import FILTERS
 from flows.settings import RunSettings
 from flows.version import code_version
 from storage.database.records import RunRecord
@@ -48,6 +49,8 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
         parameters={
             **engine.colorizer.parameters,
             "candidates": settings.candidates,
+            "variety": settings.variety,
+            **({"pins": path_to_text(settings.pins)} if settings.pins is not None else {}),
             "low_match": settings.low_match,
             "skip_low_match": settings.skip_low_match,
             "format": settings.format,
@@ -55,9 +58,16 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             "shot_threshold": settings.shot_threshold,
             "steady": settings.steady,
             "batch_size": settings.batch_size,
+            **_filter_parameters(settings),
         },
         library_versions=library_versions(),
     )
+
+
+def _filter_parameters(settings: RunSettings) -> dict[str, object]:
+    """The conditions on references that were given."""
+    values = {name: getattr(settings, name) for name in FILTERS}
+    return {name: path_to_text(value) if isinstance(value, Path) else value for name, value in values.items() if value}
 
 
 def library_versions() -> dict[str, str]:

@@ -6,20 +6,18 @@ A value comes from the command line, else from the environment (`ARCHIVE_COLORIZ
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.errors import UsageError
+from flows.filters import ENVIRONMENT_PREFIX as ENVIRONMENT_PREFIX
+from flows.filters import FilterSettings, Folder
 
-ENVIRONMENT_PREFIX = "ARCHIVE_COLORIZER_"
+T = TypeVar("T", bound=FilterSettings)
+
 DATABASE_NAME = "provenance.db"
 LIBRARY_DATABASE_NAME = "library.db"
-
-
-def _expanded(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else value
 
 
 def _fraction(value: object) -> object:
@@ -32,12 +30,11 @@ def _fraction(value: object) -> object:
     return value
 
 
-Folder = Annotated[Path, BeforeValidator(_expanded)]
 Rate = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str)]
 _FILM_FORMATS = "(ffv1|h264|prores)"
 
 
-class RunSettings(BaseSettings):
+class RunSettings(FilterSettings):
     """Everything that decides what one run does. Frozen.
 
     The three folders are absolute and free of links after validation: each has one identity in the database, however
@@ -45,8 +42,6 @@ class RunSettings(BaseSettings):
 
     Raises `pydantic.ValidationError`; `run_settings` turns that into one line for people.
     """
-
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     archive: Folder = Field(description="folder of scanned photographs and films; never written to")
     references: Folder = Field(description="folder of colour photographs, or a reference library")
@@ -57,6 +52,7 @@ class RunSettings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     attention: Literal["sparse", "dense"] = Field("sparse", description="how the network looks up colours")
     candidates: int = Field(5, ge=1, le=50, description="reference candidates recorded for each item")
+    variety: float = Field(0, ge=0, le=1, description="how much worse a reference may be, to spare one used before")
     low_match: float = Field(0.5, ge=0, le=1, description="match confidence below which a reference is doubtful")
     skip_low_match: bool = Field(False, description="leave out what has only a doubtful reference")
     format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized photographs")
@@ -70,6 +66,7 @@ class RunSettings(BaseSettings):
     )
     sequence_rate: Rate = Field(Fraction(24), gt=0, le=1000, description="frames a second of a folder of frames")
     reference: Folder | None = Field(None, description="reference of the films' shots: a picture, a CSV or a folder")
+    pins: Folder | None = Field(None, description="CSV of references tied to items, folders or shots")
     max_pixels: int = Field(200_000_000, ge=1, description="a master that claims more pixels is refused unread")
     retry_failed: bool = Field(False, description="try again what failed in an earlier run")
     dry_run: bool = Field(False, description="only say what would be done")
@@ -91,6 +88,8 @@ class RunSettings(BaseSettings):
             raise ValueError(f"the weights file {self.vgg_weights} does not exist; check the path")
         if self.reference is not None and not self.reference.exists():
             raise ValueError(f"the reference {self.reference} does not exist; check the path")
+        if self.pins is not None and not self.pins.is_file():
+            raise ValueError(f"the pins {self.pins} are no file; give the path of a CSV")
         if len(set(self.film_formats)) < len(self.film_formats):
             raise ValueError(f"--film-format: {self.film_format} names a format twice; name each once")
         self._check_apart()
@@ -149,8 +148,21 @@ def run_settings(given: Mapping[str, Any]) -> RunSettings:
     Raises:
         UsageError: one line that names the first wrong setting and the remedy.
     """
+    return _settings(RunSettings, given)
+
+
+def filter_settings(given: Mapping[str, Any]) -> FilterSettings:
+    """The conditions on references alone, made and refused like the settings of a run.
+
+    Raises:
+        UsageError: one line that names the first wrong setting and the remedy.
+    """
+    return _settings(FilterSettings, given)
+
+
+def _settings(kind: type[T], given: Mapping[str, Any]) -> T:
     try:
-        return RunSettings(**{name: value for name, value in given.items() if value is not None})
+        return kind(**{name: value for name, value in given.items() if value is not None and value != []})
     except ValidationError as error:
         raise UsageError(_first_line(error)) from error
 

@@ -9,14 +9,14 @@ from flows.batch import BatchWorker
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine
-from flows.film.choosing import ShotReferences
-from flows.film.given import GivenReferences
+from flows.film.choosing import ByHand, ShotReferences
 from flows.film.job import FilmTools
 from flows.film.steps import Step, film_steps
-from flows.planning import PendingItem, cut_into_batches
+from flows.planning import Plan, cut_into_batches
 from flows.progress import Progress
 from flows.report.gallery import gallery_folder
 from flows.report.thumbnails import ThumbnailFolder
+from flows.variety import Variety
 from storage.database import Database, colorizations
 from storage.database.records import ItemOutcome
 from storage.paths import path_to_text
@@ -36,15 +36,15 @@ class Reporting:
 
 
 def make_steps(
-    pending: Sequence[PendingItem],
+    plan: Plan,
     engine: Engine,
     library: "ReferenceLibrary",
-    given: GivenReferences,
+    by_hand: ByHand,
     database: Database,
     run_id: int,
     reporting: Reporting,
 ) -> list[Step]:
-    """The steps that colorize these items, to be done in order.
+    """The steps that colorize the pending items, to be done in order.
 
     Raises:
         UsageError: a reference given for films cannot be used.
@@ -53,15 +53,18 @@ def make_steps(
     archive, output = settings.archive, settings.output
     destination = Destination(archive, output, partial(colorizations.is_output, database, path_to_text(output)))
     thumbnails = ThumbnailFolder(gallery_folder(output, run_id))
+    pending = plan.pending
     photographs = [item for item in pending if item.kind != "film"]
     films = [item for item in pending if item.kind == "film"]
-    worker = BatchWorker(engine, library, archive, destination, thumbnails)
+    finished = {path: reference_id for path, reference_id in plan.finished.items() if reference_id is not None}
+    variety = Variety(settings.variety, settings.low_match, finished)
+    worker = BatchWorker(engine, library, by_hand.pinned, variety, archive, destination, thumbnails)
     steps: list[Step] = [
         partial(worker.run, batch, reporting.record, reporting.photograph_done)
         for batch in cut_into_batches(photographs, settings.batch_size)
     ]
     if films:
-        references = ShotReferences(engine, library, database, given, run_id)
+        references = ShotReferences(engine, library, database, by_hand, run_id)
         tools = FilmTools(
             engine, references, EncodedReferences(), archive, output, destination, thumbnails, reporting.progress
         )

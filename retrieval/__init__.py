@@ -2,6 +2,7 @@
 
 from retrieval.embedding import Embedder
 from retrieval.errors import RetrievalError
+from retrieval.filters import ReferenceFilter
 from retrieval.library import ReferenceLibrary
 from retrieval.records import AddReport, FailedReference, Match, Reference
 
@@ -11,6 +12,7 @@ __all__ = [
     "FailedReference",
     "Match",
     "Reference",
+    "ReferenceFilter",
     "ReferenceLibrary",
     "RetrievalError",
 ]

@@ -14,6 +14,7 @@ from retrieval.colour import has_colour
 from retrieval.embedding import Embedder
 from retrieval.files import Offered, path_of
 from retrieval.luminance import Prepared, prepare
+from retrieval.near_duplicates import NearDuplicates
 from retrieval.records import AddReport, FailedReference, Progress
 from storage.database import Database, reference_parts, references
 from storage.database.records import FailedReferenceRecord, KnownReference, ReferenceRecord
@@ -62,9 +63,18 @@ _Outcome = _Read | _Failure | _Plain
 class Ingest:
     """One pass of taking files into the library at ``root``; use it once."""
 
-    def __init__(self, database: Database, embedder: Embedder, root: Path, library: str, run_id: int | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        duplicates: NearDuplicates,
+        root: Path,
+        library: str,
+        run_id: int | None,
+    ) -> None:
         self._database = database
         self._embedder = embedder
+        self._duplicates = duplicates
         self._root = root
         self._library = library
         self._run_id = run_id
@@ -187,10 +197,14 @@ class Ingest:
                 self._retired += known is not None and known.state == "active"
                 reused.add(read.sha256)
             records = [self._reference(offered, read, vectors[read.sha256]) for offered, read in batch]
-            ids = references.upsert(self._database, records)
-            version = self._embedder.parts_version
-            of_ids = {ids[one.path]: parts[one.sha256] for one in records if one.sha256 in parts}
-            reference_parts.record(self._database, version, of_ids)
+            vector_of = {one.path: one.embedding for one in records}
+            parts_of = {one.path: np.frombuffer(parts[one.sha256], np.int8) for one in records if one.sha256 in parts}
+            like = self._duplicates.find(vector_of, parts_of)
+            ids = references.upsert(self._database, records, like)
+            of_ids = {ids[path]: row.tobytes() for path, row in parts_of.items()}
+            reference_parts.record(self._database, self._embedder.parts_version, of_ids)
+            first = {path: id_ for path, id_ in ids.items() if path not in like}
+            self._duplicates.added(first, vector_of, parts_of)
             self._sizes.update({read.sha256: (read.width, read.height) for _, read in batch})
         if failed:
             for offered, _ in failed:

@@ -20,11 +20,15 @@ from numpy.typing import NDArray
 
 from retrieval.embedding import Descriptions, Embedder
 from retrieval.errors import RetrievalError
-from retrieval.files import find_files, path_of
+from retrieval.files import find_files, path_of, text_of
+from retrieval.filters import ReferenceFilter, allowed_ids
 from retrieval.index import Hits, IndexCheck, IndexKeeper, check_index
 from retrieval.index.content import tag_of
 from retrieval.ingest import Ingest, removed_record
 from retrieval.luminance import Picture
+from retrieval.metadata import ask_files
+from retrieval.metadata_table import MetadataTable, TableReport
+from retrieval.near_duplicates import NearDuplicates, distinct
 from retrieval.records import AddReport, Match, Progress, Reference
 from retrieval.rerank import CANDIDATES, Reranker
 from retrieval.transfer import copy_library
@@ -76,6 +80,7 @@ class ReferenceLibrary:
         self._run_id = run_id
         self._owns_database = False
         self._checked: dict[int, tuple[int, int]] = {}
+        self._allowed: tuple[ReferenceFilter, NDArray[np.int64]] | None = None
         self._keeper = IndexKeeper(database, self._library, index_directory, embedder.version, embedder.dimension)
 
     @classmethod
@@ -133,7 +138,8 @@ class ReferenceLibrary:
         """Take pictures into the library; folders are walked. Only new or changed content is embedded.
 
         Files that cannot be used are recorded with the reason and do not stop the rest. What was recorded in
-        one of the folders and is gone is retired.
+        one of the folders and is gone is retired. What nearly shows the same as a reference that is there is
+        linked to it.
 
         Args:
             paths: files and folders.
@@ -145,9 +151,21 @@ class ReferenceLibrary:
         paths = [*paths]
         files = [*find_files(paths, self._root)]
         folders = [path.resolve() for path in paths if path.is_dir()]
-        ingest = Ingest(self._database, self._embedder, self._root, self._library, self._run_id)
+        self.refresh()
+        versions = self._embedder.version, self._embedder.parts_version
+        duplicates = NearDuplicates(self._database, self._keeper, *versions)
+        ingest = Ingest(self._database, self._embedder, duplicates, self._root, self._library, self._run_id)
         try:
-            return ingest.run(files, folders, progress)
+            report = ingest.run(files, folders, progress)
+            ask_files(self._database, self._library, self._root)
+            return report
+        finally:
+            self.refresh()
+
+    def describe(self, table: Path, folder: Path) -> TableReport:
+        """Describe references as a table (CSV) says; its paths are relative to its own folder or to `folder`."""
+        try:
+            return MetadataTable(table).apply(self._database, self._library, self._root, folder)
         finally:
             self.refresh()
 
@@ -155,18 +173,34 @@ class ReferenceLibrary:
         """The references in use, by id; their files are not looked at."""
         return [self._reference(one) for one in references.active(self._database, self._library)]
 
-    def search(self, image: Picture, k: int = 5) -> Matches:
+    def at(self, path: Path) -> Reference | None:
+        """The reference in use at this path, if any."""
+        text = text_of(path.parent.resolve() / path.name, self._root)
+        known = references.at_paths(self._database, self._library, [text]).get(text)
+        return self._reference(known) if known is not None and known.state == "active" else None
+
+    def search(self, image: Picture, k: int = 5, where: ReferenceFilter | None = None) -> Matches:
         """The k references that fit ``image`` best: among those whose luminance is most like its, whose parts match.
 
         Raises:
-            RetrievalError: ``image`` is no picture, or k is less than 1.
+            RetrievalError: ``image`` is no picture, k is less than 1, or a path in the filter is not in the library.
         """
         described = self._embedder.describe([image])
-        return self.rerank(described, self.candidates(described), k)
+        return self.rerank(described, self.candidates(described, where), k)
 
-    def candidates(self, described: Descriptions) -> Sequence[Matches]:
+    def candidates(self, described: Descriptions, where: ReferenceFilter | None = None) -> Sequence[Matches]:
         """For each described picture the references that the embedding finds, to be compared once more."""
-        return self.search_vectors(described.vectors, CANDIDATES)
+        return self.search_vectors(described.vectors, CANDIDATES, None if where is None else self.allowed(where))
+
+    def allowed(self, where: ReferenceFilter) -> NDArray[np.int64]:
+        """Ids, rising, of the references that may be found; what others describe anew is seen after `refresh`.
+
+        Raises:
+            RetrievalError: a path in the filter is not in the library.
+        """
+        if self._allowed is None or self._allowed[0] != where:
+            self._allowed = where, allowed_ids(self._database, self._library, self._root, where)
+        return self._allowed[1]
 
     def rerank(self, described: Descriptions, found: Sequence[Matches], k: int) -> Matches:
         """The k best for all described pictures together, among what `candidates` found for each.
@@ -181,7 +215,8 @@ class ReferenceLibrary:
     ) -> Sequence[Matches]:
         """The k best references of each vector; fewer where the library has fewer that can be used.
 
-        Equal scores are ordered by id. The same content is returned once, wherever else it lies.
+        Equal scores are ordered by id. The same content is returned once, wherever else it lies, and of
+        near-duplicates the best alone.
 
         Args:
             vectors: (N, d) float32, unit length.
@@ -266,6 +301,7 @@ class ReferenceLibrary:
 
     def refresh(self) -> None:
         """See what is in the database now."""
+        self._allowed = None
         self._keeper.refresh()
 
     def _hits(
@@ -314,17 +350,20 @@ class ReferenceLibrary:
         return same
 
     def _matches(self, hits: Hits, usable: dict[int, Reference], k: int) -> Matches:
-        """The k best of the hits that can be used, the same content once."""
-        contents: dict[str, tuple[Reference, float]] = {}
-        for id_, product in zip(hits.ids.tolist(), hits.products.tolist(), strict=True):
-            if id_ in usable:
-                contents.setdefault(usable[id_].sha256, (usable[id_], product))
+        """The k best of the hits that can be used; the same content once, of near-duplicates the best."""
+        products = dict(zip(hits.ids.tolist(), hits.products.tolist(), strict=True))
+        found = distinct([usable[id_] for id_ in products if id_ in usable], k)
         return [
-            Match(reference=reference, score=min(max(product, 0.0), 1.0), rank=rank)
-            for rank, (reference, product) in enumerate([*contents.values()][:k], start=1)
+            Match(reference=reference, score=min(max(products[reference.id], 0.0), 1.0), rank=rank)
+            for rank, reference in enumerate(found, start=1)
         ]
 
     def _reference(self, known: KnownReference) -> Reference:
         return Reference(
-            known.id, path_of(known.path, self._root), known.sha256 or "", known.width or 0, known.height or 0
+            known.id,
+            path_of(known.path, self._root),
+            known.sha256 or "",
+            known.width or 0,
+            known.height or 0,
+            known.near_duplicate_of,
         )

@@ -10,13 +10,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A colour picture of the library; width and height in pixels, upright."""
+    """A colour picture of the library; width and height in pixels, upright.
+
+    `near_duplicate_of` is the id of the oldest reference that shows nearly the same, None if this is the oldest.
+    """
 
     id: int
     path: Path
     sha256: str
     width: int
     height: int
+    near_duplicate_of: int | None = None
+
+    @property
+    def group(self) -> int:
+        """The same for all that show nearly the same."""
+        return self.near_duplicate_of or self.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from retrieval.confidence import match_confidence
 from retrieval.embedding import Descriptions, Embedder, embedding_version, parts_version
 from retrieval.errors import RetrievalError
 from retrieval.luminance import Prepared, prepare
+from retrieval.near_duplicates import distinct
 from retrieval.parts import Parts, agreement, tone_distance
 from retrieval.records import Match, Progress, Reference
 from storage.database import Database, reference_parts
@@ -92,10 +93,12 @@ class Reranker:
             likeness = np.array([known.get(one, last) for one in ids.tolist()])
             total += scores(likeness, target, references)
         mean = total / len(found)
-        order = np.lexsort((ids, -mean))[:k]
+        score_of = dict(zip(ids.tolist(), mean.tolist(), strict=True))
+        # near-duplicates may come together where each was the best of its group for another target
+        best = distinct((together[one] for one in ids[np.lexsort((ids, -mean))].tolist()), k)
         return [
-            Match(together[one], score, rank, match_confidence(score))
-            for rank, (one, score) in enumerate(zip(ids[order].tolist(), mean[order].tolist(), strict=True), start=1)
+            Match(one, score_of[one.id], rank, match_confidence(score_of[one.id]))
+            for rank, one in enumerate(best, start=1)
         ]
 
     def make_parts(self, wanted: Sequence[Reference], progress: Progress | None = None) -> dict[int, Parts]:

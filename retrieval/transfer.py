@@ -1,4 +1,4 @@
-"""Copying a library's references, with their vectors and parts, into another database."""
+"""Copying a library's references, with their vectors, parts and what describes them, into another database."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,7 +7,7 @@ from pathlib import Path
 from retrieval.embedding import Embedder
 from retrieval.files import path_of, text_of
 from retrieval.records import AddReport
-from storage.database import Database, reference_parts, reference_vectors, references
+from storage.database import Database, reference_metadata, reference_parts, reference_vectors, references
 from storage.database.records import KnownReference, ReferenceRecord
 from storage.paths import text_to_path
 
@@ -45,7 +45,6 @@ def copy_library(
         texts = {text_of(path_of(row.path, folder), root): row for row in rows}
         there = references.at_paths(target, library, texts)
         new = {text: row for text, row in texts.items() if not _is_same(there.get(text), row)}
-        kept.update(there[text].id for text in texts if text not in new)
         unchanged += len(texts) - len(new)
         added += len(new)
         vectors = reference_vectors.of(source, [row.id for row in new.values()])
@@ -65,10 +64,13 @@ def copy_library(
             for text, row in new.items()
             if row.id in vectors
         ]
-        kept.update(references.upsert(target, records).values())
+        ids = {text: there[text].id for text in texts if text not in new} | references.upsert(target, records)
+        kept.update(ids.values())
+        _copy_metadata(source, target, {texts[text].id: id_ for text, id_ in ids.items()})
     gone = [id_ for id_ in references.live_ids(target, library) if id_ not in kept]
     retired = references.retire(target, gone)
     _copy_parts(source, target, library, embedder.parts_version)
+    _copy_links(source, folder, recorded_root, target, root, library)
     return AddReport(added=added, unchanged=unchanged, linked=added, retired=retired)
 
 
@@ -84,6 +86,12 @@ def _is_same(old: KnownReference | None, row: KnownReference) -> bool:
     return (old.sha256, old.embedding_version) == (row.sha256, row.embedding_version)
 
 
+def _copy_metadata(source: Database, target: Database, ids: dict[int, int]) -> None:
+    """Take over what describes references, given by their ids in the source with those in the target."""
+    found = reference_metadata.get(source, ids)
+    reference_metadata.record(target, {ids[id_]: metadata for id_, metadata in found.items()})
+
+
 def _copy_parts(source: Database, target: Database, library: str, version: str) -> None:
     """Take over the parts that the target lacks; a library from before has none."""
     lacking = reference_parts.without(target, version, library)
@@ -93,3 +101,21 @@ def _copy_parts(source: Database, target: Database, library: str, version: str) 
         reference_parts.record(
             target, version, {one.id: found[one.sha256] for one in some.values() if one.sha256 in found}
         )
+
+
+def _copy_links(source: Database, folder: Path, recorded_root: str, target: Database, root: Path, library: str) -> None:
+    """Link the near-duplicates as they are in the source; where the oldest is not there, to the next one that is."""
+    groups = references.linked(source, recorded_root)
+    wanted: dict[int, int | None] = dict.fromkeys(references.linked(target, library))
+    ids = sorted({*groups, *groups.values()})
+    oldest: dict[int, int] = {}
+    for start in range(0, len(ids), _CHUNK):
+        rows = references.get(source, ids[start : start + _CHUNK])
+        texts = {id_: text_of(path_of(row.path, folder), root) for id_, row in rows.items() if row.state == "active"}
+        there = references.at_paths(target, library, texts.values())
+        for id_ in sorted(texts):
+            here = there.get(texts[id_])
+            if here is not None and here.state == "active":
+                first = oldest.setdefault(groups.get(id_, id_), here.id)
+                wanted[here.id] = first if first != here.id else None
+    references.link(target, wanted)

@@ -70,6 +70,15 @@ Candidates = Annotated[
     int | None,
     typer.Option("--candidates", metavar="K", help="Reference candidates recorded for each item (default 5)."),
 ]
+Variety = Annotated[
+    float | None,
+    typer.Option(
+        "--variety",
+        metavar="SHARE",
+        help="Take references of a folder's photographs in turn, if their score is within this share, 0 to 1, of the "
+        "best (default 0: always the best).",
+    ),
+]
 LowMatch = Annotated[
     float | None,
     typer.Option("--low-match", metavar="P", help="Match confidence below which items are flagged (default 0.5)."),
@@ -93,6 +102,14 @@ Reference = Annotated[
         help="Reference for films: a picture for all shots, a CSV of frame,reference, or a folder of coloured frames.",
     ),
 ]
+Pins = Annotated[
+    Path | None,
+    typer.Option(
+        "--pins",
+        metavar="CSV",
+        help="References tied to items, folders or shots: path,reference[,shot]. A pin wins over --reference.",
+    ),
+]
 ShotThreshold = Annotated[
     float | None,
     typer.Option("--shot-threshold", metavar="PERCENT", help="How much must change for a cut (default 8)."),
@@ -108,6 +125,24 @@ SequencesOption = Annotated[
 SequenceRate = Annotated[
     str | None,
     typer.Option("--sequence-rate", metavar="FPS", help="Frames a second of such a film (default 24)."),
+]
+Rights = Annotated[
+    list[str] | None,
+    typer.Option("--rights", metavar="TEXT", help="Only references with these rights; again for others."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only references with this tag; again for more tags.")
+]
+Years = Annotated[
+    str | None, typer.Option("--years", metavar="YEARS", help="Only references of these years: 1936 or 1900-1940.")
+]
+OnlyReferences = Annotated[
+    Path | None,
+    typer.Option("--only-references", metavar="FILE", help="Only the references in this list, a path a line."),
+]
+NeverReferences = Annotated[
+    Path | None,
+    typer.Option("--never-references", metavar="FILE", help="Never the references in this list, a path a line."),
 ]
 MaxPixels = Annotated[
     int | None,

@@ -1,6 +1,5 @@
 """`archive-colorizer references`: a reference library that runs can share."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 
 from flows.cli import options
 from flows.listing import ListingFormat
-from storage.paths import path_to_text, text_to_path
+from storage.paths import path_to_text
 
 if TYPE_CHECKING:
     from retrieval import ReferenceLibrary
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Build and search a reference library.", no_args_is_help=True)
 
 CHECK_COLUMNS = ("figure", "value", "unit")
-LIBRARY_ROOT = "."
-"""How a library folder records its own root (`retrieval.library`, which is not imported for its sake)."""
-
 Library = Annotated[
     Path,
     typer.Option("--library", metavar="DIR", envvar="ARCHIVE_COLORIZER_LIBRARY", help="Folder of the library."),
@@ -31,6 +27,15 @@ Device = Annotated[str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVIC
 def add(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of colour photographs, or one photograph.")],
     library: Library,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            "--metadata",
+            metavar="FILE",
+            envvar="ARCHIVE_COLORIZER_METADATA",
+            help="CSV that describes them: path, caption, rights, creator, date, tags (with semicolons).",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> int:
     """Take pictures into the library; only what is new or changed is read. Makes the library if there is none."""
@@ -38,37 +43,46 @@ def add(
 
     if not folder.exists():  # before a library is made for it
         raise UsageError(f"{path_to_text(folder)} does not exist; check the path")
+    if metadata is not None and not metadata.is_file():
+        raise UsageError(f"the table {path_to_text(metadata)} does not exist; check the path")
     from flows.progress import shown
     from flows.reference_index import counted
 
     with _opened(library, device, create=True) as opened, shown(sys.stderr) as progress:
         report = opened.add([folder], progress=counted(progress, "references"))
+        table = opened.describe(metadata, folder if folder.is_dir() else folder.parent) if metadata else None
     for failed in report.failed:
         print(f"left out: {failed.message}", file=sys.stderr)
     print(f"{report.added} added, {report.unchanged} unchanged, {len(report.failed)} left out")
-    return int(ExitCode.ITEMS_FAILED if report.failed else ExitCode.DONE)
+    if table is not None:
+        for line in (*table.notes, *table.problems):
+            print(line, file=sys.stderr)
+        print(f"{table.described} described, {table.changed} of them anew, {len(table.problems)} problems")
+    return int(ExitCode.ITEMS_FAILED if report.failed or (table and table.problems) else ExitCode.DONE)
 
 
 @app.command("list")
-def list_references(library: Library, format: options.Listing = ListingFormat.TABLE) -> None:
-    """List the references."""
+def list_references(
+    library: Library,
+    rights: options.Rights = None,
+    tags: options.Tags = None,
+    years: options.Years = None,
+    only_references: options.OnlyReferences = None,
+    never_references: options.NeverReferences = None,
+    format: options.Listing = ListingFormat.TABLE,
+) -> None:
+    """List the references, or those that pass the conditions."""
+    given = dict(locals())
+    from flows.filters import reference_filter
     from flows.listing import print_rows
-    from storage.database import open_database, references, sqlite_url
+    from flows.reference_listing import columns, listed
+    from flows.settings import filter_settings
+    from storage.database import open_database, sqlite_url
 
+    where = reference_filter(filter_settings(given), library)
     # the rows alone: no network is loaded, and no index looked at
     with open_database(sqlite_url(_database_of(library)), create=False) as database:
-        root = library.resolve()
-        rows = (
-            {
-                "id": one.id,
-                "path": path_to_text(os.path.normpath(root / text_to_path(one.path))),
-                "width": one.width,
-                "height": one.height,
-                "sha256": one.sha256,
-            }
-            for one in references.active(database, LIBRARY_ROOT)
-        )
-        print_rows(rows, ("id", "path", "width", "height", "sha256"), format)
+        print_rows(listed(database, library, where, format), columns(format), format)
 
 
 @app.command("search")
@@ -76,19 +90,30 @@ def search(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The photograph to find references for.")],
     library: Library,
     k: Annotated[int, typer.Option("-k", min=1, envvar="ARCHIVE_COLORIZER_K", help="How many.")] = 5,
+    rights: options.Rights = None,
+    tags: options.Tags = None,
+    years: options.Years = None,
+    only_references: options.OnlyReferences = None,
+    never_references: options.NeverReferences = None,
     format: options.Listing = ListingFormat.TABLE,
     device: Device = "auto",
 ) -> None:
-    """Find the references that resemble a photograph most."""
+    """Find the references that resemble a photograph most, among those that pass the conditions."""
+    given = dict(locals())
+    from flows.errors import UsageError
+    from flows.filters import reference_filter, told
     from flows.listing import print_rows
+    from flows.settings import filter_settings
     from storage.images import read_master
 
     if not image.is_file():
-        from flows.errors import UsageError
-
         raise UsageError(f"the photograph {path_to_text(image)} does not exist; check the path")
+    settings = filter_settings(given)
+    where = reference_filter(settings, library)
     pixels = read_master(image).pixels
     with _opened(library, device) as opened:
+        if where is not None and len(opened.allowed(where)) == 0:
+            raise UsageError(f"no reference in {path_to_text(library)} passes {told(settings)}; loosen that")
         rows = [
             {
                 "rank": match.rank,
@@ -98,7 +123,7 @@ def search(
                 "path": path_to_text(match.reference.path),
                 "sha256": match.reference.sha256,
             }
-            for match in opened.search(pixels, k=k)
+            for match in opened.search(pixels, k=k, where=where)
         ]
     print_rows(rows, ("rank", "score", "confidence", "id", "path", "sha256"), format)
 

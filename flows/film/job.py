@@ -8,12 +8,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from flows.chosen import ChosenReference
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, describe_failure, end_if_disk_is_full
 from flows.film.analysis import FilmAnalysis, Part, analyse
-from flows.film.choosing import ShotReference, ShotReferences
+from flows.film.choosing import ShotReferences
 from flows.film.outcome import CopyMade, ShotMade, film_outcome
 from flows.film.segments import SegmentMaker, Stretch
 from flows.film.workfolder import PartRecord, WorkFolder, identity
@@ -66,7 +67,7 @@ class FilmJob:
         self._stage = "read"
         self._notes: list[str] = []
         self._analysis: FilmAnalysis | None = None
-        self._references: dict[int, ShotReference] = {}
+        self._references: dict[int, ChosenReference] = {}
         self._kept: dict[Part, PartRecord] = {}
 
     @property
@@ -101,6 +102,7 @@ class FilmJob:
             )
         self._analysis.coding  # noqa: B018 - raises for what cannot be colorized
         shots = self._analysis.shots
+        self._tools.references.check(self.item.path, len(shots))
         if self._settings.skip_low_match:  # found out now rather than after the work
             for number in range(1, len(shots) + 1):
                 self._reference(number)
@@ -210,21 +212,20 @@ class FilmJob:
             before = run[-1]
         return stretches
 
-    def _record(self, part: Part, folder: WorkFolder, reference: ShotReference) -> PartRecord | None:
+    def _record(self, part: Part, folder: WorkFolder, reference: ChosenReference) -> PartRecord | None:
         """The record of a segment, None if it is to be made; each is checked once."""
         if part not in self._kept and (record := folder.kept(part, reference.reference.sha256)) is not None:
             self._kept[part] = record
         return self._kept.get(part)
 
-    def _reference(self, number: int) -> ShotReference:
+    def _reference(self, number: int) -> ChosenReference:
         if number not in self._references:
             self._stage = "search"
             with self._watch.stage("search"):
-                shot = self.analysis.shots[number - 1]
-                self._references[number] = self._tools.references.choose(self.item.path, self.analysis, shot)
+                self._references[number] = self._tools.references.choose(self.item.path, self.analysis, number)
         return self._references[number]
 
-    def _encode(self, reference: ShotReference) -> "EncodedReference":
+    def _encode(self, reference: ChosenReference) -> "EncodedReference":
         encoded, picture = self._tools.encoded.encode(reference.reference, self._colorizer)
         if picture is not None:
             write_thumbnail(self._tools.thumbnails.reference(reference.reference.id), picture.pixels)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flows.chosen import ChosenReference
 from flows.film.analysis import FilmAnalysis
-from flows.film.choosing import ShotReference
 from flows.film.workfolder import PartRecord
 from flows.planning import PendingItem
 from flows.stopwatch import Stopwatch
-from storage.database.records import CopyRecord, ItemOutcome, MatchRecord, ShotRecord, StageTiming
+from storage.database.records import CopyRecord, ItemOutcome, ShotRecord, StageTiming
 from storage.film import OutputFormat, Shot
 
 if TYPE_CHECKING:  # see flows.engine
@@ -33,7 +33,7 @@ class ShotMade:
 
     number: int
     shot: Shot
-    reference: ShotReference
+    reference: ChosenReference
     parts: tuple[PartRecord, ...]
 
     @property
@@ -93,6 +93,7 @@ def film_outcome(
         reference_sha256=main.reference.sha256,
         reference_score=main.score,
         reference_rank=main.rank,
+        reference_choice=None if main.choice == "given" else main.choice,
         match_confidence=main.match_confidence,
         low_match=any(shot.reference.low_match for shot in made) if retrieved else None,
         output_path=first.path,
@@ -105,7 +106,7 @@ def film_outcome(
         frames=frames,
         confidence=sum(shot.confidence * len(shot.shot) for shot in made) / frames,
         seconds=watch.total + sum(shot.wall_seconds for shot in made),
-        matches=tuple(_matches(made)),
+        matches=tuple(record for shot in made for record in shot.reference.match_records(shot.number)),
         timings=(*film_wide, *(StageTiming(stage=stage, seconds=seconds) for stage, seconds in stages.items())),
         shots=tuple(_shot_record(shot) for shot in made),
         copies=tuple(
@@ -122,21 +123,6 @@ def film_outcome(
 
 def _stages(made: Sequence[ShotMade]) -> list[str]:
     return list(dict.fromkeys(stage for shot in made for part in shot.parts for stage in part.seconds))
-
-
-def _matches(made: Sequence[ShotMade]) -> list[MatchRecord]:
-    return [
-        MatchRecord(
-            reference_id=match.reference.id,
-            rank=match.rank,
-            score=match.score,
-            chosen=match.rank == 1,
-            shot=shot.number,
-            confidence=match.confidence,
-        )
-        for shot in made
-        for match in shot.reference.matches
-    ]
 
 
 def _shot_record(made: ShotMade) -> ShotRecord:

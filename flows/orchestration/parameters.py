@@ -9,7 +9,7 @@ from flows.errors import UsageError
 from flows.settings import RunSettings, run_settings
 from storage.paths import path_to_text, text_to_path
 
-PATHS = ("archive", "references", "output", "vgg_weights", "reference")
+PATHS = ("archive", "references", "output", "vgg_weights", "reference", "pins", "only_references", "never_references")
 
 
 def parameters_of(settings: RunSettings) -> dict[str, Any]:
@@ -37,4 +37,6 @@ def settings_of(parameters: Mapping[str, Any]) -> RunSettings:
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return path_to_text(value)
+    if isinstance(value, tuple):
+        return [*value]
     return str(value) if isinstance(value, Fraction) else value

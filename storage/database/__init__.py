@@ -1,14 +1,15 @@
 """The provenance database: what was found, matched, colorized, how long it took and what people decided.
 
 `open_database` opens it; the modules `runs`, `items`, `references`, `reference_vectors`, `reference_parts`,
-`colorizations`, `reviews`, `audit` hold plain functions whose first argument is the open `Database`; the records of
-`records` go in and come out.
+`reference_metadata`, `colorizations`, `reviews`, `audit` hold plain functions whose first argument is the open
+`Database`; the records of `records` go in and come out.
 """
 
 from storage.database import (
     audit,
     colorizations,
     items,
+    reference_metadata,
     reference_parts,
     reference_vectors,
     references,
@@ -27,6 +28,7 @@ __all__ = [
     "colorizations",
     "items",
     "open_database",
+    "reference_metadata",
     "reference_parts",
     "reference_vectors",
     "references",

@@ -28,7 +28,7 @@ _VIEWS = {
         "audit_item",
         "run_id path kind page state reference_path reference_score reference_rank confidence output_path"
         " source_sha256 output_sha256 reference_sha256 weights_sha256 index_version device seconds review"
-        " created_at match_confidence low_match",
+        " created_at match_confidence low_match reference_choice",
         created_at=_TIME,
         low_match=_FLAG,
     ),
@@ -40,7 +40,10 @@ _VIEWS = {
         low_match=_FLAG,
     ),
     "audit_failure": _view("audit_failure", "run_id path stage error_type message at", at=_TIME),
-    "audit_reference": _view("audit_reference", "reference_id path sha256 times_used mean_score mean_confidence"),
+    "audit_reference": _view(
+        "audit_reference",
+        "reference_id path sha256 times_used mean_score mean_confidence caption rights creator created",
+    ),
     "audit_runtime": _view("audit_runtime", "run_id stage items seconds_total seconds_median seconds_p95"),
 }
 # Newest runs first; within one, as a person looks for things.
@@ -113,8 +116,12 @@ def _references_of_run(run_id: int) -> sa.Subquery:
             sa.func.count().label("times_used"),
             sa.func.avg(uses.c.score).label("mean_score"),
             sa.func.avg(uses.c.confidence).label("mean_confidence"),
+            Reference.caption,
+            Reference.rights,
+            Reference.creator,
+            Reference.created,
         )
         .join(uses, uses.c.reference_id == Reference.id)
-        .group_by(Reference.id, Reference.path, Reference.sha256)
+        .group_by(Reference.id)  # the primary key: the other columns depend on it
         .subquery()
     )

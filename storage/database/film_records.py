@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ReferenceChoice = Literal["retrieved", "given"]
+ReferenceChoice = Literal["retrieved", "given", "pinned", "self"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,8 +12,9 @@ class ShotRecord:
 
     `number` counts from 1, frames from 0; `first_frame` and `last_frame` both belong to the shot, which has
     `frames` = last_frame - first_frame + 1 of them. `cut_score` is how clearly the shot begins (None for the
-    first); `shown_frame` stands for the shot in the gallery. The reference was `retrieved` from the library, or
-    `given` by a person: then it has no rank. `reference_path` is relative to the library of `reference_id`, or
+    first); `shown_frame` stands for the shot in the gallery. The reference was `retrieved` from the library, `given`
+    by a person with the film (then it has no rank), `pinned` by one to a picture of the library, or is the film's
+    own (`self`). `reference_path` is relative to the library of `reference_id`, or
     absolute if there is none. `reference_score` and `confidence` are 0..1, `flicker` the mean |ab change| where
     luma is still (None where nothing is). `match_confidence` (0..1) is how far the score is to be trusted,
     `low_match` that this lay below the run's threshold; a given reference has neither. `fps` are the frames

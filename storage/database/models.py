@@ -1,6 +1,7 @@
 """The tables. Anything that an auditor asks for is a column; only open-ended mappings are JSON.
 
-`item` what was found in archives; `reference` the colour pictures, `reference_parts` what their places look like;
+`item` what was found in archives; `reference` the colour pictures, `reference_tag` the words they are sorted by,
+`reference_parts` what their places look like;
 `run` one pass over an archive; `match` the candidates of each item; `colorization` what became of each item in a
 run, `shot` how each shot of a film was colorized, `copy` the outputs in further formats; `stage_timing` where the
 time went; `review` what people decided. The views for auditors are in `migrations`.
@@ -112,7 +113,11 @@ class Reference(Base):
 
     If the file changes, its row is retired and a new one made, so that what was once matched can always be
     named by its digest. `embedding` is little-endian float32. `change` counts the changes of a library: of all its
-    rows those with a higher one were written later.
+    rows those with a higher one were written later; what only describes a picture does not count.
+
+    `created` is the date or era as it was written, `year_first` to `year_last` (both included) what was understood of
+    it. `metadata_read` says that the file itself was asked for what describes it. `near_duplicate_of` is the oldest
+    reference that shows nearly the same.
     """
 
     __tablename__ = "reference"
@@ -134,6 +139,12 @@ class Reference(Base):
         sa.Index(None, "library", "change"),
         sa.Index(None, "sha256"),
         sa.Index(None, "added_by_run_id"),
+        sa.Index(
+            "ix_reference_near_duplicate_of",
+            "near_duplicate_of",
+            sqlite_where=sa.text("near_duplicate_of IS NOT NULL"),
+            postgresql_where=sa.text("near_duplicate_of IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -153,6 +164,24 @@ class Reference(Base):
     retired_at: Mapped[datetime | None]
     added_by_run_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("run.id"))
     change: Mapped[int] = mapped_column(server_default="0")
+    caption: Mapped[str | None] = mapped_column(MessageText)
+    rights: Mapped[str | None] = mapped_column(MessageText)
+    creator: Mapped[str | None] = mapped_column(MessageText)
+    created: Mapped[str | None] = mapped_column(MessageText)
+    year_first: Mapped[int | None]
+    year_last: Mapped[int | None]
+    metadata_read: Mapped[bool] = mapped_column(server_default=sa.false())
+    near_duplicate_of: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("reference.id"))
+
+
+class ReferenceTag(Base):
+    """A word that a reference is sorted by."""
+
+    __tablename__ = "reference_tag"
+    __table_args__ = (sa.Index(None, "tag", "reference_id"),)
+
+    reference_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("reference.id"), primary_key=True)
+    tag: Mapped[str] = mapped_column(MessageText, primary_key=True)
 
 
 class ReferenceParts(Base):
@@ -197,12 +226,14 @@ class Colorization(Base):
     For an item and an output folder at most one row is current (`superseded_at` is NULL): the one whose
     output lies in the folder. Digests and paths of source and reference are copied, as they may change later.
     `low_match` says that `match_confidence`, of the reference taken, lay below the run's threshold.
+    `reference_choice` is how the reference was come by; NULL where nobody noted it.
     """
 
     __tablename__ = "colorization"
     __table_args__ = (
         sa.UniqueConstraint("run_id", "item_id"),
         _one_of("state", ("done", "failed", "skipped"), "state"),
+        _one_of("reference_choice", ("retrieved", "pinned", "self"), "reference_choice"),
         sa.CheckConstraint(
             "state <> 'done' OR (output_path IS NOT NULL AND output_sha256 IS NOT NULL)",
             name="done_has_output",
@@ -266,6 +297,7 @@ class Colorization(Base):
     superseded_at: Mapped[datetime | None]
     match_confidence: Mapped[float | None]
     low_match: Mapped[bool | None]
+    reference_choice: Mapped[str | None]
 
 
 class Shot(Base):
@@ -280,7 +312,7 @@ class Shot(Base):
         sa.CheckConstraint("number >= 1", name="number"),
         sa.CheckConstraint("0 <= first_frame AND first_frame <= last_frame", name="first_last"),
         sa.CheckConstraint("frames = last_frame - first_frame + 1", name="frames"),
-        _one_of("reference_choice", ("retrieved", "given"), "reference_choice"),
+        _one_of("reference_choice", ("retrieved", "given", "pinned", "self"), "reference_choice"),
         sa.Index(None, "run_id"),
         # audit_reference reads this index alone.
         sa.Index("ix_shot_reference_id", "reference_id", "colorization_id", "reference_score", "confidence"),

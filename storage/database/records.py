@@ -24,6 +24,7 @@ ColorizationState = Literal["done", "failed", "skipped"]
 RunState = Literal["running", "completed", "completed_with_failures", "interrupted", "crashed", "failed"]
 ReferenceState = Literal["active", "retired", "failed"]
 ReviewDecision = Literal["approved", "rejected"]
+ItemReferenceChoice = Literal["retrieved", "pinned", "self"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,8 @@ class ItemOutcome:
     `device` and `precision` are the run's where they are None; `created_at` (the end) is now if None. Of a
     film, `frames` are those colorized, and the reference is the one that most of them have; `copies` are its
     outputs in further formats. `match_confidence` (0..1) is how far the reference's score is to be trusted,
-    `low_match` that this lay below the run's threshold.
+    `low_match` that this lay below the run's threshold. `reference_choice` is how the reference was come by: found in
+    the library, pinned to the item by a person, or the item's own colour.
 
     Raises:
         ValueError: a field that the state needs is missing.
@@ -202,6 +204,7 @@ class ItemOutcome:
     message: str | None = None
     match_confidence: float | None = None
     low_match: bool | None = None
+    reference_choice: ItemReferenceChoice | None = None
     matches: tuple[MatchRecord, ...] = ()
     timings: tuple[StageTiming, ...] = ()
     shots: tuple[ShotRecord, ...] = ()
@@ -235,6 +238,7 @@ class CurrentColorization:
     error_type: str | None
     message: str | None
     created_at: datetime
+    reference_id: int | None = None
     copies: tuple[CopyRecord, ...] = ()
 
 
@@ -303,6 +307,7 @@ class RunColorization:
     frames: int | None = None
     match_confidence: float | None = None
     low_match: bool | None = None
+    reference_choice: ItemReferenceChoice | None = None
     candidates: tuple[Candidate, ...] = ()
     shots: tuple[RecordedShot, ...] = ()
     copies: tuple[CopyRecord, ...] = ()
@@ -365,8 +370,26 @@ class FailedReferenceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceMetadata:
+    """What describes a reference. `created` is the date or era as it was written, `year_first` to `year_last` (both
+    included) what was understood of it; `tags` come out of the database in the order of their code points.
+    """
+
+    caption: str | None = None
+    rights: str | None = None
+    creator: str | None = None
+    created: str | None = None
+    year_first: int | None = None
+    year_last: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownReference:
-    """A reference that the database already has (its vector is read by `reference_vectors`)."""
+    """A reference that the database already has (its vector is read by `reference_vectors`).
+
+    `near_duplicate_of` is the oldest reference that shows nearly the same; it may be retired.
+    """
 
     id: int
     library: str
@@ -382,3 +405,4 @@ class KnownReference:
     embedding_version: str | None
     added_at: datetime
     retired_at: datetime | None
+    near_duplicate_of: int | None = None

@@ -1,6 +1,6 @@
 """References: the colour pictures of libraries, with their embeddings."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,19 +43,34 @@ def with_content(db: Database, library: str, sha256: str) -> list[KnownReference
     return _read(db, query.where(Reference.state == "active").order_by(Reference.id))
 
 
+def ids_with_contents(db: Database, library: str, sha256s: Collection[str]) -> list[int]:
+    """The ids of the references in use with one of these contents, rising."""
+
+    def work(session: Session) -> list[int]:
+        found: list[int] = []
+        for chunk in chunks(sorted(set(sha256s))):
+            query = sa.select(Reference.id).where(Reference.sha256.in_(chunk), Reference.library == library)
+            found += session.scalars(query.where(Reference.state == "active"))
+        return sorted(found)
+
+    return db.run_read(work)
+
+
 def live_ids(db: Database, library: str) -> list[int]:
     """The ids of all active and failed references of a library, rising."""
     query = sa.select(Reference.id).where(Reference.library == library, _LIVE).order_by(Reference.id)
     return list(db.run_read(lambda session: session.scalars(query).all()))
 
 
-def at_paths(db: Database, library: str, paths: Iterable[str]) -> dict[str, KnownReference]:
-    """What is known of the files at these paths, by path: active and failed ones."""
+def at_paths(db: Database, library: str, paths: Iterable[str], *, retired: bool = False) -> dict[str, KnownReference]:
+    """What is known of the files at these paths, by path: active and failed ones; with `retired` the retired too."""
 
     def work(session: Session) -> dict[str, KnownReference]:
         found: dict[str, KnownReference] = {}
         for chunk in chunks(sorted(set(paths)), 500):
-            query = sa.select(*_KNOWN).where(Reference.library == library, Reference.path.in_(chunk), _LIVE)
+            query = sa.select(*_KNOWN).where(Reference.library == library, Reference.path.in_(chunk))
+            # as in `known`: live rows win
+            query = query.order_by(_LIVE, Reference.id) if retired else query.where(_LIVE)
             found.update((row["path"], KnownReference(**row)) for row in session.execute(query).mappings())
         return found
 
@@ -76,11 +91,18 @@ def get(db: Database, reference_ids: Iterable[int]) -> dict[int, KnownReference]
     return db.run_read(work)
 
 
-def upsert(db: Database, records: Sequence[ReferenceRecord]) -> dict[str, int]:
+def upsert(
+    db: Database, records: Sequence[ReferenceRecord], near_duplicates: Mapping[str, int | str] | None = None
+) -> dict[str, int]:
     """Record references of one library as active; their ids by path. One transaction.
 
     A file known with the same content keeps its id (also one that was retired); its embedding may be newer. A
     file whose content changed gets a new id, and what was there under its path is retired.
+
+    Args:
+        records: the references.
+        near_duplicates: of those that show nearly the same as another, by path: its id, or its path among `records`.
+            Only what gets a new id is linked, and to the oldest of the group that the other belongs to.
 
     Raises:
         ValueError: the records are of several libraries.
@@ -90,7 +112,11 @@ def upsert(db: Database, records: Sequence[ReferenceRecord]) -> dict[str, int]:
         | {"state": "active", "width": record.width, "height": record.height}
         for record in records
     }
-    return _record(db, records, rows, lambda old, row: old.error_type is None and old.sha256 == row["sha256"])
+
+    def same(old: Reference, row: dict[str, Any]) -> bool:
+        return old.error_type is None and old.sha256 == row["sha256"]
+
+    return _record(db, records, rows, same, near_duplicates or {})
 
 
 def record_failed(db: Database, records: Sequence[FailedReferenceRecord]) -> dict[str, int]:
@@ -107,7 +133,27 @@ def record_failed(db: Database, records: Sequence[FailedReferenceRecord]) -> dic
     def same(old: Reference, row: dict[str, Any]) -> bool:
         return old.error_type is not None and old.added_by_run_id == row["added_by_run_id"]
 
-    return _record(db, records, rows, same)
+    return _record(db, records, rows, same, {})
+
+
+def linked(db: Database, library: str) -> dict[int, int]:
+    """The references in use that show nearly the same as an older one, which may be retired: its id by theirs."""
+    query = sa.select(Reference.id, Reference.near_duplicate_of).where(
+        Reference.library == library, Reference.state == "active", Reference.near_duplicate_of.is_not(None)
+    )
+    return db.run_read(lambda session: {id_: oldest for id_, oldest in session.execute(query) if oldest is not None})
+
+
+def link(db: Database, near_duplicates: Mapping[int, int | None]) -> None:
+    """Say of references that they show nearly the same as another, the oldest of its group; None: as no other."""
+    rows = [{"id": id_, "near_duplicate_of": near_duplicates[id_]} for id_ in sorted(near_duplicates)]
+
+    def work(session: Session) -> None:
+        take_turns(session, "reference")
+        session.execute(sa.update(Reference), rows)
+
+    if rows:
+        db.run_write(work)
 
 
 def retire(db: Database, reference_ids: Iterable[int]) -> int:
@@ -153,6 +199,7 @@ def _record(
     records: Sequence[ReferenceRecord] | Sequence[FailedReferenceRecord],
     rows: dict[str, dict[str, Any]],
     same: Callable[[Reference, dict[str, Any]], bool],
+    near_duplicates: Mapping[str, int | str],
 ) -> dict[str, int]:
     libraries = {record.library for record in records}
     if len(libraries) > 1:
@@ -165,6 +212,7 @@ def _record(
         take_turns(session, "reference")
         change = next_change(session, library)
         ids: dict[str, int] = {}
+        known: set[str] = set()
         for paths in chunks(sorted(rows), 500):
             chunk = {path: rows[path] | {"change": change} for path in paths}
             kept, gone = _sort_out(session, library, chunk, same)
@@ -172,14 +220,31 @@ def _record(
             if kept:
                 session.execute(sa.update(Reference), [chunk[path] | {"id": id_} for path, id_ in kept.items()])
             ids.update(kept)
+            known.update(kept)
             at = now()
             new = [row | {"added_at": at} for path, row in chunk.items() if path not in kept]
             if new:
                 added = session.execute(sa.insert(Reference).returning(Reference.path, Reference.id), new)
                 ids.update((path, id_) for path, id_ in added)
+        others = {path: other for path, other in near_duplicates.items() if path not in known}
+        _link_new(session, {ids[path]: ids[one] if isinstance(one, str) else one for path, one in others.items()})
         return ids
 
     return db.run_write(work)
+
+
+def _link_new(session: Session, others: dict[int, int]) -> None:
+    """Link new references, by their ids, to the oldest of the groups that these others belong to."""
+    if not others:
+        return
+    groups: dict[int, int] = {}
+    for chunk in chunks(sorted(set(others.values()))):
+        query = sa.select(Reference.id, Reference.near_duplicate_of).where(Reference.id.in_(chunk))
+        groups.update((id_, oldest or id_) for id_, oldest in session.execute(query))
+    groups |= {id_: groups[other] for id_, other in others.items() if id_ in groups}
+    session.execute(
+        sa.update(Reference), [{"id": id_, "near_duplicate_of": groups[other]} for id_, other in others.items()]
+    )
 
 
 def _sort_out(

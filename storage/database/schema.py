@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from storage.database.engine import writing
 from storage.database.errors import DatabaseError, SchemaError, describe
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All schemas ever released, oldest first. Kept here so that opening a database does not load Alembic."""
 
 VERSION_TABLE = "alembic_version"

@@ -1,6 +1,7 @@
 """Images: masters are identified and read here, derivatives written, with all that they carry."""
 
-from storage.images.reading import MAX_PIXELS, identify, read_master
+from storage.images.description import PictureDescription, describe
+from storage.images.reading import MAX_PIXELS, identify, read_master, read_metadata
 from storage.images.records import (
     DerivativeProvenance,
     ImageFacts,
@@ -16,8 +17,11 @@ __all__ = [
     "ImageFacts",
     "Master",
     "MasterMetadata",
+    "PictureDescription",
     "WrittenDerivative",
+    "describe",
     "identify",
     "read_master",
+    "read_metadata",
     "write_derivative",
 ]

@@ -10,7 +10,7 @@ from storage.fixity import sha256_bytes
 from storage.images import jpeg, png, tiff, tiff_pixels, webp
 from storage.images.colour import to_srgb
 from storage.images.orientation import upright
-from storage.images.records import Header, ImageFacts, Master, Refusal, Samples
+from storage.images.records import Header, ImageFacts, Master, MasterMetadata, Refusal, Samples
 from storage.images.source import Source
 from storage.paths import path_to_text
 from storage.signatures import SIGNATURE_BYTES, describe_content, signature_of, unread_picture
@@ -39,12 +39,12 @@ def identify(path: Path) -> ImageFacts:
 
     Raises ``UnreadableImage`` as ``read_master`` does, but only for what the header shows.
     """
-    descriptor = _open(path)
-    try:
-        with _refusals(path):
-            return _header(Source(descriptor=descriptor)).facts
-    finally:
-        os.close(descriptor)
+    return _read_header(path).facts
+
+
+def read_metadata(path: Path) -> MasterMetadata:
+    """What a picture carries besides its pixels, which are not read; raises as ``identify`` does."""
+    return _read_header(path).metadata
 
 
 def read_master(path: Path, *, max_pixels: int = MAX_PIXELS) -> Master:
@@ -64,6 +64,15 @@ def read_master(path: Path, *, max_pixels: int = MAX_PIXELS) -> Master:
         metadata = replace(header.metadata, notes=header.metadata.notes + converted.notes)
         pixels = upright(converted.pixels, metadata.orientation)
         return Master(pixels, header.facts, metadata, sha256_bytes(data), path)
+
+
+def _read_header(path: Path) -> Header:
+    descriptor = _open(path)
+    try:
+        with _refusals(path):
+            return _header(Source(descriptor=descriptor))
+    finally:
+        os.close(descriptor)
 
 
 class _refusals:  # noqa: N801 - used like a function, as a context

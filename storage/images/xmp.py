@@ -11,7 +11,7 @@ from xml.parsers.expat import ExpatError
 
 from storage.images.records import DerivativeProvenance
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMLNS = "http://www.w3.org/2000/xmlns/"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _MM = "http://ns.adobe.com/xap/1.0/mm/"
@@ -53,7 +53,7 @@ def derivative_packet(
     ``media_type`` is the derivative's own (``"image/tiff"``). The same arguments give the same bytes. The
     master's history is kept and the new event appended to it.
     """
-    document = _parse(master_packet)
+    document = parse_packet(master_packet)
     if document is not None:
         packet = _whole_packet(document, source_name, source_sha256, provenance, media_type)
         if packet is not None:
@@ -85,7 +85,7 @@ def _packet(
     provenance: DerivativeProvenance,
     media_type: str,
 ) -> bytes:
-    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    rdf = document.getElementsByTagNameNS(RDF, "RDF")[0]
     old = {name: _take(rdf, _MM, name) for name in ("DocumentID", "InstanceID", "OriginalDocumentID")}
     for namespace, name in _REPLACED | _NO_LONGER_TRUE:
         _take(rdf, namespace, name)
@@ -140,7 +140,8 @@ def _document_id(source_sha256: str, provenance: DerivativeProvenance) -> str:
     return f"xmp.did:{digest[:32]}"
 
 
-def _parse(packet: bytes | None) -> minidom.Document | None:
+def parse_packet(packet: bytes | None) -> minidom.Document | None:
+    """The packet as a document with one RDF element; None if there is none, or it is damaged."""
     if packet is None or len(packet) > _MAX_BYTES:
         return None
     packet = packet.rstrip(b"\0 \r\n\t")
@@ -148,30 +149,29 @@ def _parse(packet: bytes | None) -> minidom.Document | None:
         return None  # a document type could define entities that grow without end; XMP has none
     try:
         document = minidom.parseString(packet)
-        roots = document.getElementsByTagNameNS(_RDF, "RDF")
+        roots = document.getElementsByTagNameNS(RDF, "RDF")
         return document if len(roots) == 1 else None
     except (ExpatError, ValueError, RecursionError, LookupError):
         return None
 
 
 def _empty() -> minidom.Document:
-    return minidom.parseString(
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'.encode()
-    )
+    return minidom.parseString(f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"/></x:xmpmeta>'.encode())
 
 
-def _descriptions(rdf: minidom.Element) -> list[minidom.Element]:
-    return _elements(rdf, _RDF, "Description")
+def descriptions(rdf: minidom.Element) -> list[minidom.Element]:
+    """The elements that hold the properties."""
+    return elements(rdf, RDF, "Description")
 
 
 def _take(rdf: minidom.Element, namespace: str, name: str) -> str | None:
     """Remove a top-level property, as attribute or element; its text if it is a plain one."""
     found: str | None = None
-    for description in _descriptions(rdf):
+    for description in descriptions(rdf):
         if description.hasAttributeNS(namespace, name):
             found = description.getAttributeNS(namespace, name)
             description.removeAttributeNS(namespace, name)
-        for node in _elements(description, namespace, name):
+        for node in elements(description, namespace, name):
             texts = [child.data for child in node.childNodes if child.nodeType == Node.TEXT_NODE]
             found = found or "".join(texts).strip()
             description.removeChild(node)
@@ -181,16 +181,16 @@ def _take(rdf: minidom.Element, namespace: str, name: str) -> str | None:
 def _take_history(rdf: minidom.Element) -> list[tuple[minidom.Element, dict[str, str]]]:
     """The events of the master's history, taken out of it, each with the namespaces that it was written in."""
     events: list[tuple[minidom.Element, dict[str, str]]] = []
-    for description in _descriptions(rdf):
-        for node in _elements(description, _MM, "History"):
+    for description in descriptions(rdf):
+        for node in elements(description, _MM, "History"):
             for array in node.childNodes:
                 if isinstance(array, minidom.Element):
-                    events.extend((event, _scope(event)) for event in _elements(array, _RDF, "li"))
+                    events.extend((event, _scope(event)) for event in elements(array, RDF, "li"))
             description.removeChild(node)
     return events
 
 
-def _elements(parent: minidom.Element, namespace: str, name: str) -> list[minidom.Element]:
+def elements(parent: minidom.Element, namespace: str, name: str) -> list[minidom.Element]:
     """The children of that name, not what lies deeper."""
     return [
         node
@@ -220,12 +220,12 @@ def _declare(element: minidom.Element, scope: dict[str, str], there: dict[str, s
 
 def _description(document: minidom.Document, rdf: minidom.Element) -> minidom.Element:
     """A new description with all prefixes that are needed, about the same thing as those that are there."""
-    about = next((node.getAttributeNS(_RDF, "about") for node in _descriptions(rdf)), "")
-    description = document.createElementNS(_RDF, "rdf:Description")
-    spaces = {"rdf": _RDF, "dc": _DC, "Iptc4xmpExt": _IPTC, "xmpMM": _MM, "stRef": _REF, "stEvt": _EVENT}
+    about = next((node.getAttributeNS(RDF, "about") for node in descriptions(rdf)), "")
+    description = document.createElementNS(RDF, "rdf:Description")
+    spaces = {"rdf": RDF, "dc": _DC, "Iptc4xmpExt": _IPTC, "xmpMM": _MM, "stRef": _REF, "stEvt": _EVENT}
     for prefix, namespace in spaces.items():
         description.setAttributeNS(_XMLNS, f"xmlns:{prefix}", namespace)
-    description.setAttributeNS(_RDF, "rdf:about", about)
+    description.setAttributeNS(RDF, "rdf:about", about)
     rdf.appendChild(description)
     return description
 
@@ -241,7 +241,7 @@ class _Adder:
 
     def array(self, name: str, kind: str) -> minidom.Element:
         node = self._document.createElementNS(_MM, name)
-        items = self._document.createElementNS(_RDF, f"rdf:{kind}")
+        items = self._document.createElementNS(RDF, f"rdf:{kind}")
         node.appendChild(items)
         self._description.appendChild(node)
         return items
@@ -249,8 +249,8 @@ class _Adder:
     def structure(
         self, parent: minidom.Element, name: str, namespace: str, prefix: str, fields: dict[str, str]
     ) -> None:
-        node = self._document.createElementNS(_RDF if name == "rdf:li" else _MM, name)
-        node.setAttributeNS(_RDF, "rdf:parseType", "Resource")
+        node = self._document.createElementNS(RDF if name == "rdf:li" else _MM, name)
+        node.setAttributeNS(RDF, "rdf:parseType", "Resource")
         for field, value in sorted(fields.items()):
             self._text_in(node, namespace, f"{prefix}:{field}", value)
         parent.appendChild(node)

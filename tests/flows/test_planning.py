@@ -61,9 +61,9 @@ def test_new_items_are_pending() -> None:
 
 
 def test_done_items_with_their_copy_are_left_alone() -> None:
-    made = plan([item(1)], [row(1)])
+    made = plan([item(1)], [row(1, reference_id=7)])
     assert not made.has_work
-    assert made.finished == 1
+    assert made.finished == {"photo-1.jpg": 7}
 
 
 def test_a_copy_that_is_gone_or_has_another_size_is_made_again() -> None:
@@ -160,7 +160,7 @@ def test_a_film_is_done_while_all_its_copies_are_there() -> None:
         answer = {"output_is_there": lambda path, size: path not in gone and (path, size) in there}
         return plan([film(1, "reel")], [film_row(1, copy)], **answer)
 
-    assert looked().finished == 1
+    assert len(looked().finished) == 1
     assert not looked().has_work
     assert looked("reel.mp4").pending
     assert looked("reel.mkv").pending

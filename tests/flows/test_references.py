@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
-from tests.flows.conftest import CommandLine
+from tests.flows.conftest import CommandLine, picture
 
 
 def test_library_from_add_to_run(tmp_path: Path, archive: Path, references: Path, command: CommandLine) -> None:
@@ -43,3 +44,18 @@ def test_library_from_add_to_run(tmp_path: Path, archive: Path, references: Path
         used = database.execute("SELECT path FROM audit_reference").fetchall()
     assert {Path(path).name for (path,) in used} == {"coffee.jpg", "chelsea.jpg"}
     assert command("verify", "--output", output).returncode == 0
+
+
+def test_near_duplicates_are_listed_with_the_oldest(tmp_path: Path, references: Path, command: CommandLine) -> None:
+    pictures, library = tmp_path / "pictures", tmp_path / "library"
+    pictures.mkdir()
+    shutil.copy(references / "coffee.jpg", pictures / "a.jpg")
+    picture("coffee.png", 320).save(pictures / "b.jpg", quality=50)
+    picture("rocket.jpg", 320).save(pictures / "c.jpg")
+    assert command("references", "add", pictures, "--library", library).returncode == 0
+    listed = json.loads(command("references", "list", "--library", library, "--format", "json").stdout)
+    a, b, c = sorted(listed, key=lambda row: row["path"])
+    assert (a["near_duplicate_of"], b["near_duplicate_of"], c["near_duplicate_of"]) == (None, a["id"], None)
+    search = ["references", "search", pictures / "b.jpg", "--library", library, "--format", "json"]
+    found = [Path(row["path"]).name for row in json.loads(command(*search).stdout)]
+    assert found == ["b.jpg", "c.jpg"]

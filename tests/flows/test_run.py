@@ -14,6 +14,7 @@ from flows.archive_run import dry_run, execute, open_run, run_archive
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.film.given import GivenReferences
+from flows.filters import reference_filter
 from flows.planning import Request
 from flows.progress import SilentProgress
 from flows.requests import requests_of
@@ -108,7 +109,7 @@ def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, referenc
     def run() -> tuple[int, int]:
         with open_run(settings, SilentProgress()) as opened:
             if not opened.prepare().has_work:
-                return (0, opened.plan.finished)
+                return (0, len(opened.plan.finished))
             opened.index_references()
             summary = execute(opened)
             return (summary.done, summary.finished_before)
@@ -127,7 +128,8 @@ def test_only_what_changed_is_done_again(tmp_path: Path, archive: Path, referenc
 def requested(given: dict[str, object], colorizer: Colorizer) -> dict[Kind, Request]:
     """What a run with these settings asks for."""
     settings = run_settings(given)
-    return dict(requests_of(settings, colorizer, GivenReferences.read(settings.reference)))
+    where = reference_filter(settings, settings.references)
+    return dict(requests_of(settings, colorizer, GivenReferences.read(settings.reference), where))
 
 
 def test_what_chooses_the_reference_makes_all_pending(tmp_path: Path, archive: Path, references: Path) -> None:
@@ -144,6 +146,17 @@ def test_what_chooses_the_reference_makes_all_pending(tmp_path: Path, archive: P
     for kind in ("photograph", "film"):
         assert requests(references=archive)[kind].key("0") != plain[kind].key("0")
     assert requests(format="png")["film"] == plain["film"]
+    (tmp_path / "only.txt").write_text("coffee.jpg\nchelsea.jpg\n")
+    only = {"only_references": tmp_path / "only.txt"}
+    for change in ({"rights": ["CC0"]}, {"tags": ["farm"]}, {"years": "1936"}, only):
+        filtered = requests(**change)
+        assert all(filtered[kind].key("0") != plain[kind].key("0") for kind in plain)
+    assert requests(rights=["CC0", "PD"], tags=["a", "B"]) == requests(rights=["pd", "cc0"], tags=["b", "a"])
+    chosen = requests(**only)
+    (tmp_path / "only.txt").write_text("chelsea.jpg\ncoffee.jpg\n")
+    assert requests(**only) == chosen
+    (tmp_path / "only.txt").write_text("chelsea.jpg\n")
+    assert requests(**only) != chosen
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Settings are validated once, with messages for people; the command line beats the environment."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,8 +41,15 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "device": "cpu",
         "attention": "dense",
         "candidates": "3",
+        "variety": "0.1",
+        "pins": __file__,
         "low_match": "0.25",
         "skip_low_match": "yes",
+        "rights": "CC0; public domain",
+        "tags": "farm",
+        "years": "1900-1940",
+        "only_references": str(folders["references"] / "only.txt"),
+        "never_references": str(folders["references"] / "never.txt"),
         "format": "png",
         "film_format": "h264,ffv1",
         "shot_threshold": "12.5",
@@ -54,9 +62,18 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "dry_run": "true",
         "prefect": "0",
     }
+    for name in ("only", "never"):
+        (folders["references"] / f"{name}.txt").touch()
     for name, value in values.items():
         monkeypatch.setenv(f"ARCHIVE_COLORIZER_{name.upper()}", value)
     settings = run_settings(dict.fromkeys(values))
+    assert (settings.rights, settings.tags, settings.year_range) == (("CC0", "public domain"), ("farm",), (1900, 1940))
+    assert settings.never_references == folders["references"] / "never.txt"
+    # on the command line an option is given again for another text; what is not given is an empty list
+    assert run_settings({"rights": [], "tags": ["a;b"]}).model_dump(include={"rights", "tags"}) == {
+        "rights": ("CC0", "public domain"),
+        "tags": ("a;b",),
+    }
     assert (settings.size, settings.batch_size, settings.attention, settings.format) == (
         768,
         4,
@@ -71,6 +88,7 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
     assert (settings.sequences, settings.sequence_rate) == ("always", Fraction(24000, 1001))
     assert settings.reference == folders["references"]
     assert settings.archive == folders["archive"]
+    assert (settings.variety, settings.pins) == (0.1, Path(__file__))
     assert not set(RunSettings.model_fields) - set(values) - {"vgg_weights"}
 
 
@@ -115,6 +133,9 @@ def test_settings_are_frozen(folders: dict[str, Path]) -> None:
         ),
         ({"sequence_rate": "nan"}, "--sequence-rate: 'nan' is no frame rate up to 1000; write it like 24, 23.976"),
         ({"reference": "/nowhere/frames.csv"}, "the reference /nowhere/frames.csv does not exist; check the path"),
+        ({"years": "1940-1900"}, "--years: '1940-1900' is not understood; write it like 1936 or 1900-1940"),
+        ({"years": "long ago"}, "--years: 'long ago' is not understood; write it like 1936 or 1900-1940"),
+        ({"only_references": "/nowhere/l.txt"}, "the list of references /nowhere/l.txt does not exist; check the path"),
         ({"format": "jpeg"}, "--format: 'jpeg' does not fit; it should be 'tiff' or 'png'"),
         (
             {"archive": None},
@@ -155,6 +176,15 @@ def test_film_formats_keep_their_order(folders: dict[str, Path], written: str) -
     settings = run_settings({**folders, "film_format": written})
     assert ",".join(settings.film_formats) == written
     assert settings_of(parameters_of(settings)) == settings
+
+
+def test_filters_survive_as_parameters(folders: dict[str, Path]) -> None:
+    lists = folders["references"] / "l\udce4.txt"
+    lists.touch()
+    settings = run_settings(
+        {**folders, "rights": ["CC0; PD"], "tags": ["a", "b"], "years": "1936", "only_references": lists}
+    )
+    assert settings_of(json.loads(json.dumps(parameters_of(settings)))) == settings
 
 
 def test_output_inside_the_archive_through_a_link(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from retrieval import ReferenceLibrary
 from retrieval.library import DATABASE_NAME, INDEX_FOLDER, OWN_FOLDER
-from storage.database import open_database
+from storage.database import open_database, references
 from storage.fixity import sha256_file
 from storage.images import read_master
 
@@ -68,13 +68,14 @@ def check(folder: Path, pictures: Path, embedder: CountingEmbedder) -> None:
         )
         in_use = library.list()
         assert len({one.path for one in in_use}) == len({one.id for one in in_use}) == len(in_use) == len(library)
+        oldest = references.get(database, references.linked(database, OWN_FOLDER).values())
+        assert all(one.near_duplicate_of is None for one in oldest.values())
         vectors = {one.id: embedder.embed([read_master(one.path).pixels])[0] for one in in_use}
         found = library.search_vectors(np.stack([*vectors.values()]), PICTURES)
         for one, matches in zip(in_use, found, strict=True):
             assert matches[0].reference == one
-            assert [match.reference.id for match in sorted(matches, key=lambda match: match.reference.id)] == sorted(
-                vectors
-            )
+            groups = [match.reference.group for match in matches]
+            assert sorted(groups) == sorted({other.group for other in in_use})  # one of near-duplicates
             for match in matches:
                 assert sha256_file(match.reference.path) == match.reference.sha256
                 expected = float(vectors[one.id].astype(np.float64) @ vectors[match.reference.id].astype(np.float64))

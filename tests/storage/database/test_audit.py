@@ -11,12 +11,13 @@ from storage.database import (
     colorizations,
     items,
     open_database,
+    reference_metadata,
     references,
     reviews,
     runs,
     sqlite_url,
 )
-from storage.database.records import FailedReferenceRecord, ItemOutcome, MatchRecord, StageTiming
+from storage.database.records import FailedReferenceRecord, ItemOutcome, MatchRecord, ReferenceMetadata, StageTiming
 from tests.storage.database.samples import (
     LIBRARY,
     NOON,
@@ -75,6 +76,7 @@ def test_audit_item(db: Database) -> None:
         reference_rank=1,
         match_confidence=0.625,
         low_match=False,
+        reference_choice="pinned",
         matches=(MatchRecord(reference_id=reference_id, rank=1, score=0.5, chosen=True, confidence=0.625),),
     )
     colorizations.record(db, run_id, [outcome, failed(photograph)])
@@ -106,6 +108,7 @@ def test_audit_item(db: Database) -> None:
         "created_at": at(5),
         "match_confidence": 0.625,
         "low_match": False,
+        "reference_choice": "pinned",
     }
     assert (second["path"], second["state"], second["review"]) == ("bild.tif", "failed", None)
 
@@ -153,15 +156,19 @@ def test_audit_reference(db: Database) -> None:
     )
     colorizations.record(db, second, [done(a, reference_id=r, reference_score=1.0, confidence=0.5)])
 
+    described = ReferenceMetadata(caption="Sheep", rights="CC0", creator="M. Keller", created="um 1936", tags=("farm",))
+    reference_metadata.record(db, {r: described})
+    words, none = ("Sheep", "CC0", "M. Keller", "um 1936"), (None,) * 4
+
     rows = audit.rows(db, "audit_reference")
     assert [tuple(row.values()) for row in rows] == [
-        (r, "r.jpg", digest("r"), 3, 0.75, 0.5),
-        (s, "s.jpg", digest("s"), 1, 0.125, None),
-        (unused, "t.jpg", digest("t"), 0, None, None),
+        (r, "r.jpg", digest("r"), 3, 0.75, 0.5, *words),
+        (s, "s.jpg", digest("s"), 1, 0.125, None, *none),
+        (unused, "t.jpg", digest("t"), 0, None, None, *none),
     ]
     assert [tuple(row.values()) for row in audit.rows(db, "audit_reference", first)] == [
-        (r, "r.jpg", digest("r"), 2, 0.625, 0.5),
-        (s, "s.jpg", digest("s"), 1, 0.125, None),
+        (r, "r.jpg", digest("r"), 2, 0.625, 0.5, *words),
+        (s, "s.jpg", digest("s"), 1, 0.125, None, *none),
     ]
 
 

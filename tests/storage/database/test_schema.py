@@ -21,13 +21,14 @@ PROMISED_VIEWS = {
     " code_version, weights_sha256, parameters",
     "audit_item": "run_id, path, kind, page, state, reference_path, reference_score, reference_rank,"
     " confidence, output_path, source_sha256, output_sha256, reference_sha256, weights_sha256, index_version,"
-    " device, seconds, review, created_at, match_confidence, low_match",
+    " device, seconds, review, created_at, match_confidence, low_match, reference_choice",
     "audit_shot": "run_id, path, shot, first_frame, last_frame, frames, cut_score, reference_path, reference_sha256,"
     " reference_score, reference_rank, reference_choice, confidence, flicker, fps, seconds, seconds_read,"
     " seconds_network, seconds_motion, seconds_chroma, seconds_write, output_path,"
     " match_confidence, low_match",
     "audit_failure": "run_id, path, stage, error_type, message, at",
-    "audit_reference": "reference_id, path, sha256, times_used, mean_score, mean_confidence",
+    "audit_reference": "reference_id, path, sha256, times_used, mean_score, mean_confidence,"
+    " caption, rights, creator, created",
     "audit_runtime": "run_id, stage, items, seconds_total, seconds_median, seconds_p95",
 }
 
@@ -36,8 +37,8 @@ def test_an_empty_database_gets_tables_and_views(empty_url: str) -> None:
     with open_database(empty_url) as db, db.read() as session:
         inspector = sa.inspect(session.connection())
         assert set(inspector.get_table_names()) == {
-            *("item", "reference", "reference_parts", "run", "match", "colorization", "shot", "copy", "stage_timing"),
-            *("review", "alembic_version"),
+            *("item", "reference", "reference_tag", "reference_parts", "run", "match", "colorization", "shot", "copy"),
+            *("stage_timing", "review", "alembic_version"),
         }
         assert set(inspector.get_view_names()) == set(PROMISED_VIEWS)
         for view, columns in PROMISED_VIEWS.items():
@@ -110,9 +111,9 @@ def test_opening_a_database_that_is_up_to_date_does_not_load_alembic(url: str) -
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from storage.database.migrations.views_0003 import VIEWS
+    from storage.database.migrations.views_0004 import VIEWS
 
-    monkeypatch.setitem(VIEWS, "audit_shot", "SELECT nothing from from from run")
+    monkeypatch.setitem(VIEWS, "audit_item", "SELECT nothing from from from run")
     with pytest.raises(DatabaseError):
         open_database(empty_url)
     monkeypatch.undo()
@@ -165,7 +166,8 @@ def test_an_empty_database_is_only_filled_if_asked(empty_url: str) -> None:
 @pytest.mark.parametrize(
     ("version", "tables", "standing"),
     [
-        ("0003", ["run"], "current"),
+        ("0004", ["run"], "current"),
+        ("0003", ["run"], "older"),
         ("0002", ["run"], "older"),
         ("0001", ["run"], "older"),
         (None, [], "empty"),
@@ -173,7 +175,7 @@ def test_an_empty_database_is_only_filled_if_asked(empty_url: str) -> None:
     ],
 )
 def test_how_versions_are_judged(version: str | None, tables: list[str], standing: str) -> None:
-    assert judge(version, tables, "the database", ("0001", "0002", "0003")) == standing
+    assert judge(version, tables, "the database", ("0001", "0002", "0003", "0004")) == standing
 
 
 @pytest.fixture

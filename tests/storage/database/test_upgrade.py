@@ -16,7 +16,7 @@ from storage.database.engine import make_engine, parse_url, writing
 from storage.database.migrations.views_0001 import VIEWS as VIEWS_0001
 from storage.database.models import Base
 from storage.database.records import MatchRecord, StageTiming
-from tests.storage.database.samples import ARCHIVE, OUTPUT, done, further_copy, shot, start_run
+from tests.storage.database.samples import ARCHIVE, OUTPUT, add_references, done, further_copy, shot, start_run
 from tests.storage.database.test_film import add_film
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -228,6 +228,28 @@ def test_back_to_the_older_schema_and_forward_again(old_url: str) -> None:
     open_database(old_url, upgrade=True).close()
     with _connected(old_url) as connection:
         assert _structure(connection) == newer
+
+
+def test_before_pins_a_pinned_shot_counts_as_given(empty_url: str) -> None:
+    with open_database(empty_url) as db:
+        film = add_film(db, "film.mkv")
+        (reference,) = add_references(db, "r.jpg")
+        shots = tuple(
+            shot(number, number * 10, number * 10 + 9, reference_id=reference, reference_choice=choice)
+            for number, choice in enumerate(("retrieved", "pinned", "self", "given"), start=1)
+        )
+        colorizations.record(db, start_run(db), [done(film, shots=shots, reference_choice="pinned")])
+    with _connected(empty_url) as connection:
+        config = Config()
+        config.set_main_option("script_location", "storage.database:migrations")
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        found = _rows(connection, {"audit_shot": "shot, reference_choice, flicker"})["audit_shot"]
+        assert found == [(1, "retrieved", 0.25), (2, "given", 0.25), (3, "given", 0.25), (4, "given", 0.25)]
+        command.upgrade(config, "head")
+        assert _rows(connection, {"audit_item": "path, reference_choice"})["audit_item"] == [("film.mkv", None)]
+    with open_database(empty_url) as db, pytest.raises(sa.exc.IntegrityError):
+        colorizations.record(db, start_run(db), [done(film, reference_choice="guessed")])
 
 
 def test_on_postgresql_rights_to_read_the_views_stay_granted(postgresql_server: str) -> None:
