@@ -12,11 +12,9 @@ from PIL import Image
 
 from flows.engine import loading_networks, resolve_device
 from flows.errors import EnvironmentProblem, UsageError
+from flows.pictures_below import pictures_below
 from flows.progress import Progress
-from storage.errors import UnreadableImage
-from storage.images import read_master
 from storage.paths import path_to_text
-from storage.walk import FoundFile, walk_archive
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from retrieval import Embedder
@@ -178,16 +176,7 @@ def _photographs(folder: Path) -> list[tuple[str, Pixels]]:
     """Name below the folder and pixels of every picture that has colour; what cannot be read is passed over."""
     from retrieval.colour import has_colour
 
-    found = []
-    for entry in walk_archive(folder):
-        if not isinstance(entry, FoundFile) or entry.kind == "film":
-            continue
-        try:
-            pixels = read_master(entry.path).pixels
-        except UnreadableImage:
-            continue
-        if has_colour(pixels):
-            found.append((path_to_text(entry.path.relative_to(folder)), _small(pixels)))
+    found = [(name, _small(one.pixels)) for name, one in pictures_below(folder) if has_colour(one.pixels)]
     return sorted(found, key=lambda one: one[0])
 
 

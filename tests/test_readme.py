@@ -24,6 +24,8 @@ def workplace(tmp_path_factory) -> Path:
     (folder / "films").mkdir()
     shutil.copy(next(DEMO.rglob("big buck bunny.mp4")), folder / "films" / "bunny.mp4")
     shutil.copy(DEMO / "references" / "beach-sky-and-cables.jpg", folder / "colour-photographs" / "beach.jpg")
+    for name, table in zip(("about.csv", "pins.csv"), _blocks("csv"), strict=True):
+        (folder / name).write_text(table)
     return folder
 
 
@@ -42,7 +44,7 @@ def test_the_commands_work_as_they_are_written(workplace: Path):
     if shutil.which("archive-colorizer", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("the package is not installed here, so there is no command archive-colorizer")
     commands = [block for block in _blocks("sh") if block.startswith("archive-colorizer")]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for block in commands:
         done = subprocess.run(
             ["bash", "-e", "-c", block],
@@ -55,6 +57,7 @@ def test_the_commands_work_as_they_are_written(workplace: Path):
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
     for output in ("colorized/home.jpg.tif", "colorized-from-library/home.jpg.tif", "home-in-colour.tif", "items.csv"):
         assert (workplace / output).stat().st_size > 0
+    assert (workplace / "colorized-as-told" / "home.jpg.tif").stat().st_size > 0
     for output in ("colorized-films/bunny.mp4.mkv", "colorized-films/bunny.mp4", "bunny-in-colour.mp4"):
         assert (workplace / output).stat().st_size > 0
 

@@ -20,13 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.errors import UsageError
+from flows.pictures_below import pictures_below
 from storage.database import open_database, references, sqlite_url
 from storage.database.records import ReferenceRecord
-from storage.errors import UnreadableImage
 from storage.fixity import sha256_bytes
-from storage.images import read_master
 from storage.paths import path_to_text
-from storage.walk import FoundFile, walk_archive
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Embedder
@@ -144,13 +142,8 @@ def embedded(pictures: Path, embedder: "Embedder") -> Vectors:
         UsageError: there is none.
     """
     found: list[Vectors] = []
-    for entry in walk_archive(pictures):
-        if not isinstance(entry, FoundFile) or entry.kind == "film":
-            continue
-        try:
-            pixels = read_master(entry.path).pixels
-        except UnreadableImage:
-            continue
+    for _, master in pictures_below(pictures):
+        pixels = master.pixels
         middle = pixels.shape[1] // 2
         parts = [pixels] if middle < 1 else [pixels, pixels[:, :middle], pixels[:, middle:]]
         found.append(embedder.embed(parts))

@@ -24,20 +24,6 @@ Side = Annotated[
         "--side", envvar="ARCHIVE_COLORIZER_BENCHMARK_SIDE", metavar="N", min=64, help="Their long side in pixels."
     ),
 ]
-Size = Annotated[
-    int,
-    typer.Option(
-        "--size", envvar="ARCHIVE_COLORIZER_SIZE", metavar="N", min=64, help="Long side at which the network works."
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", metavar="DEVICE", help="auto, cpu, cuda or cuda:N."),
-]
-AttentionChoice = Annotated[
-    Attention, typer.Option("--attention", envvar="ARCHIVE_COLORIZER_ATTENTION", help="How colours are looked up.")
-]
-
 Format = Annotated[ListingFormat | None, typer.Option("--format", help="How the rows are printed.")]
 
 COLUMNS = ("figure", "value", "unit")
@@ -79,9 +65,9 @@ def archive(
     context: typer.Context,
     items: Items = 16,
     side: Side = 1024,
-    size: Size = 512,
-    device: Device = "auto",
-    attention: AttentionChoice = Attention.SPARSE,
+    size: options.NetworkSize = 512,
+    device: options.NetworkDevice = "auto",
+    attention: options.NetworkAttention = Attention.SPARSE,
     format: Format = None,
 ) -> None:
     """A run over photographs: seconds per stage and item, peak memory, overhead of orchestration and database."""
@@ -93,9 +79,9 @@ def archive(
 @app.command("first-frame")
 def first_frame(
     context: typer.Context,
-    size: Size = 512,
-    device: Device = "auto",
-    attention: AttentionChoice = Attention.SPARSE,
+    size: options.NetworkSize = 512,
+    device: options.NetworkDevice = "auto",
+    attention: options.NetworkAttention = Attention.SPARSE,
     format: Format = None,
 ) -> None:
     """Film frames colorized with the film's first frame as reference: PSNR against the true colours."""
@@ -114,8 +100,8 @@ def film(
         Path | None, typer.Option("--reference", metavar="IMAGE", help="Its reference (default: the demo's).")
     ] = None,
     film_format: Annotated[FilmFormat, typer.Option("--film-format", help="Format of the copy.")] = FilmFormat.FFV1,
-    size: Size = 512,
-    device: Device = "auto",
+    size: options.NetworkSize = 512,
+    device: options.NetworkDevice = "auto",
     format: Format = None,
 ) -> None:
     """A film from its master to the joined copy against the network alone on the same frames, in one run."""
@@ -127,8 +113,8 @@ def film(
 @app.command("steadiness")
 def steadiness(
     context: typer.Context,
-    size: Size = 512,
-    device: Device = "auto",
+    size: options.NetworkSize = 512,
+    device: options.NetworkDevice = "auto",
     format: Format = None,
 ) -> None:
     """Flicker and colour consistency of film, frame by frame and steadied, as multiples of the true film's own."""
@@ -156,7 +142,7 @@ def retrieval(
         Path | None,
         typer.Option("--pictures", metavar="DIR", help="Pictures they are made from (default: the demo's references)."),
     ] = None,
-    device: Device = "auto",
+    device: options.NetworkDevice = "auto",
     format: Format = None,
 ) -> None:
     """The search index of a large reference library next to exact search and HNSW: build, additions, query, memory,
@@ -182,7 +168,7 @@ def attention(
     sizes: Annotated[
         list[int] | None, typer.Option("--size", metavar="N", min=64, help="Side in pixels (may be repeated).")
     ] = None,
-    device: Device = "auto",
+    device: options.NetworkDevice = "auto",
     format: Format = None,
 ) -> None:
     """Dense against sparse attention: seconds of the whole network for one picture, the part of it that is matching,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli import options
 from flows.cli.options import Attention, OutputFormat
 from flows.errors import UsageError
 from storage.paths import path_to_text
@@ -36,23 +37,9 @@ def colorize(
             help="The copy to write: .tif or .png; of a film .mkv (FFV1), .mp4 (H.264) or .mov (ProRes).",
         ),
     ],
-    size: Annotated[
-        int,
-        typer.Option(
-            "--size",
-            min=64,
-            max=4096,
-            envvar="ARCHIVE_COLORIZER_SIZE",
-            help="Long side in pixels at which the network works.",
-        ),
-    ] = 512,
-    attention: Annotated[
-        Attention,
-        typer.Option("--attention", envvar="ARCHIVE_COLORIZER_ATTENTION", help="How colours are looked up."),
-    ] = Attention.SPARSE,
-    device: Annotated[
-        str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")
-    ] = "auto",
+    size: options.NetworkSize = 512,
+    attention: options.NetworkAttention = Attention.SPARSE,
+    device: options.NetworkDevice = "auto",
     format: Annotated[
         OutputFormat | None,
         typer.Option(

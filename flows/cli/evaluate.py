@@ -36,17 +36,7 @@ def evaluate(
         list[Path] | None,
         typer.Option("--compare", metavar="FILE", help="Further weights to set beside them (may be repeated)."),
     ] = None,
-    size: Annotated[
-        int,
-        typer.Option(
-            "--size",
-            metavar="N",
-            min=64,
-            max=4096,
-            envvar="ARCHIVE_COLORIZER_SIZE",
-            help="Long side in pixels at which the network works.",
-        ),
-    ] = 512,
+    size: options.NetworkSize = 512,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -66,12 +56,7 @@ def evaluate(
     sheets: Annotated[
         Path | None, typer.Option("--sheets", metavar="DIR", help="Folder for contact sheets of the results.")
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device", metavar="DEVICE", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N."
-        ),
-    ] = "auto",
+    device: options.NetworkDevice = "auto",
 ) -> None:
     """Measure the colours against the truth: film after its first frame; photographs after their other half, a warped
     copy, one in another light, one of the same kind, and an unrelated one."""
@@ -112,26 +97,11 @@ def retrieval(
         Path | None,
         typer.Option("--kinds", metavar="DIR", help="Folder with a folder of pictures for each kind of thing."),
     ] = None,
-    size: Annotated[
-        int,
-        typer.Option(
-            "--size",
-            metavar="N",
-            min=64,
-            max=4096,
-            envvar="ARCHIVE_COLORIZER_SIZE",
-            help="Long side in pixels at which the network works.",
-        ),
-    ] = 512,
+    size: options.NetworkSize = 512,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=0, help="So many photographs are colorized, evenly spread.")
     ] = 12,
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device", metavar="DEVICE", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N."
-        ),
-    ] = "auto",
+    device: options.NetworkDevice = "auto",
     format: options.Listing = ListingFormat.TABLE,
 ) -> None:
     """Measure how well references are found: the other half of the same scene, pictures of the same kind, and the

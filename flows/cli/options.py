@@ -186,3 +186,23 @@ Listing = Annotated[
     ListingFormat,
     typer.Option("--format", envvar="ARCHIVE_COLORIZER_LISTING_FORMAT", help="How the rows are printed."),
 ]
+
+# for commands that load networks without a run's settings
+NetworkSize = Annotated[
+    int,
+    typer.Option(
+        "--size",
+        metavar="N",
+        min=64,
+        max=4096,
+        envvar="ARCHIVE_COLORIZER_SIZE",
+        help="Long side in pixels at which the network works.",
+    ),
+]
+NetworkDevice = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N."),
+]
+NetworkAttention = Annotated[
+    Attention, typer.Option("--attention", envvar="ARCHIVE_COLORIZER_ATTENTION", help="How colours are looked up.")
+]

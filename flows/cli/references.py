@@ -20,7 +20,6 @@ Library = Annotated[
     Path,
     typer.Option("--library", metavar="DIR", envvar="ARCHIVE_COLORIZER_LIBRARY", help="Folder of the library."),
 ]
-Device = Annotated[str, typer.Option("--device", envvar="ARCHIVE_COLORIZER_DEVICE", help="auto, cpu, cuda or cuda:N.")]
 
 
 @app.command("add")
@@ -36,7 +35,7 @@ def add(
             help="CSV that describes them: path, caption, rights, creator, date, tags (with semicolons).",
         ),
     ] = None,
-    device: Device = "auto",
+    device: options.NetworkDevice = "auto",
 ) -> int:
     """Take pictures into the library; only what is new or changed is read. Makes the library if there is none."""
     from flows.errors import ExitCode, UsageError
@@ -96,7 +95,7 @@ def search(
     only_references: options.OnlyReferences = None,
     never_references: options.NeverReferences = None,
     format: options.Listing = ListingFormat.TABLE,
-    device: Device = "auto",
+    device: options.NetworkDevice = "auto",
 ) -> None:
     """Find the references that resemble a photograph most, among those that pass the conditions."""
     given = dict(locals())
@@ -132,7 +131,7 @@ def search(
 def remove(
     reference: Annotated[int, typer.Argument(metavar="ID", help="The reference's id, see `references list`.")],
     library: Library,
-    device: Device = "auto",
+    device: options.NetworkDevice = "auto",
 ) -> None:
     """Take a reference out of the library; its file stays."""
     with _opened(library, device) as opened:
@@ -141,7 +140,7 @@ def remove(
 
 
 @app.command("rebuild")
-def rebuild(library: Library, device: Device = "auto") -> None:
+def rebuild(library: Library, device: options.NetworkDevice = "auto") -> None:
     """Build the search index again from the vectors in the database."""
     with _opened(library, device) as opened:
         opened.rebuild()
@@ -162,7 +161,7 @@ def check(
         ),
     ] = 200,
     format: options.Listing = ListingFormat.TABLE,
-    device: Device = "auto",
+    device: options.NetworkDevice = "auto",
 ) -> None:
     """Hold the search index against the database, and what it finds against comparing every vector."""
     from flows.errors import EnvironmentProblem

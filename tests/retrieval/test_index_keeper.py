@@ -2,63 +2,18 @@
 
 import logging
 import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from retrieval.index import MANIFEST_NAME, IndexKeeper, IndexPlan, check_index
+from retrieval.index import MANIFEST_NAME, check_index
 from retrieval.index.folder import writing
 from retrieval.index.manifest import StaleIndex, read_manifest, write_manifest
 from storage.database import Database, open_database, references
-from storage.database.records import ReferenceRecord
-from storage.fixity import PARTIAL_SUFFIX, sha256_bytes
-from tests.storage.database.postgresql import fresh_database, running_server
-
-LIBRARY = "/pictures"
-DIMENSION = 32
-PLAN = IndexPlan(flat_up_to=200, sample=50)
-
-
-def vector_of(name: str) -> np.ndarray:
-    """A unit vector that belongs to this name."""
-    made = np.random.default_rng(list(name.encode())).normal(size=DIMENSION).astype(np.float32)
-    return made / np.linalg.norm(made)
-
-
-def record(name: str, version: str = "model", library: str = LIBRARY) -> ReferenceRecord:
-    return ReferenceRecord(
-        library=library,
-        path=name,
-        sha256=sha256_bytes(name.encode()),
-        width=1,
-        height=1,
-        embedding_version=version,
-        embedding=vector_of(name),
-    )
-
-
-def add(database: Database, *names: str) -> dict[str, int]:
-    return references.upsert(database, [record(name) for name in names])
-
-
-def names_of(first: int, last: int) -> list[str]:
-    return [f"{number}.jpg" for number in range(first, last)]
-
-
-def check(keeper: IndexKeeper, expected: dict[str, int]) -> None:
-    """Each of these is found by its own vector, and nothing else is there."""
-    assert len(keeper.index) == len(expected)
-    hits = keeper.index.search(np.stack([vector_of(name) for name in expected]), 1)
-    assert [one.ids.tolist() for one in hits] == [[id_] for id_ in expected.values()]
-    (everything,) = keeper.index.search(vector_of("anything")[None], len(expected) + 10)
-    assert sorted(everything.ids.tolist()) == sorted(expected.values())
+from storage.fixity import PARTIAL_SUFFIX
+from tests.retrieval.kept_index import LIBRARY, add, check, names_of, opened, record, vector_of
 
 
 @pytest.fixture(params=["flat", "ivf"])
@@ -75,10 +30,6 @@ def recorded(database: Database, kind: str) -> dict[str, int]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "index"
-
-
-def opened(database: Database, folder: Path, version: str = "model", library: str = LIBRARY) -> IndexKeeper:
-    return IndexKeeper(database, library, folder, version, DIMENSION, PLAN)
 
 
 def test_a_build_is_kept_and_opened_again(
@@ -320,95 +271,3 @@ def test_a_check_measures_recall_and_sees_what_differs(
     with database.write() as session:
         session.execute(sa.text("UPDATE reference SET state = 'retired' WHERE id = :id"), {"id": id_})
     assert not check_index(keeper.index, database, LIBRARY, "model", sample=5).agrees
-
-
-_FOLLOW = """
-import sys
-from pathlib import Path
-from retrieval.index import IndexKeeper
-from storage.database import open_database, references
-from tests.retrieval.test_index_keeper import LIBRARY, DIMENSION, PLAN, vector_of
-import numpy as np
-with open_database(sys.argv[1], create=False) as database:
-    keeper = IndexKeeper(database, LIBRARY, Path(sys.argv[2]), "model", DIMENSION, PLAN)
-    print("open", flush=True)
-    rounds = 0
-    while rounds < 3 or keeper.index.change < int(sys.argv[3]):
-        keeper.refresh()
-        rows = [row for row in references.active(database, LIBRARY)]
-        asked = rows[:: max(1, len(rows) // 50)]
-        hits = keeper.index.search(np.stack([vector_of(row.path) for row in asked]), 1)
-        for row, hit in zip(asked, hits):
-            # it may have been added since the index was looked at; never is another one's vector its own
-            assert hit.products[0] < 0.999 or hit.ids[0] == row.id, (row, hit)
-        rounds += 1
-    print(keeper.version, len(keeper.index), flush=True)
-"""
-
-
-def test_several_processes_read_while_one_adds(database: Database, folder: Path) -> None:
-    recorded = add(database, *names_of(0, 150))
-    keeper = opened(database, folder)
-    last = 1 + 30 + 6
-    readers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _FOLLOW, database.url, str(folder), str(last)],
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for reader in readers:
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "open\n"
-    for number in range(30):
-        recorded |= add(database, *names_of(1000 + 20 * number, 1020 + 20 * number))
-        if number % 5 == 0:
-            references.retire(database, [recorded.pop(f"{number}.jpg")])
-        keeper.refresh()
-    for reader in readers:
-        answer, _ = reader.communicate(timeout=120)
-        assert reader.returncode == 0
-        assert answer.split() == [keeper.version, str(len(recorded))]
-    check(keeper, recorded)
-    check(opened(database, folder), recorded)
-
-
-def test_threads_may_search_while_it_is_refreshed(database: Database, folder: Path) -> None:
-    recorded = add(database, *names_of(0, 250))
-    keeper = opened(database, folder)
-    wrong: list[str] = []
-    done = threading.Event()
-
-    def search() -> None:
-        while not done.is_set():
-            for name in names_of(100, 110):
-                if keeper.index.search(vector_of(name)[None], 1)[0].ids.tolist() != [recorded[name]]:
-                    wrong.append(name)
-
-    searching = threading.Thread(target=search)
-    searching.start()
-    for number in range(20):
-        add(database, *names_of(2000 + 10 * number, 2010 + 10 * number))
-        keeper.refresh()
-    done.set()
-    searching.join()
-    assert wrong == []
-
-
-@pytest.fixture
-def postgresql() -> Iterator[Database]:
-    with running_server() as server, fresh_database(server, "keeper") as url, open_database(url) as database:
-        yield database
-
-
-def test_on_postgresql_the_same(postgresql: Database, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    recorded = add(postgresql, *names_of(0, 250))
-    check(opened(postgresql, folder), recorded)
-    recorded |= add(postgresql, *names_of(900, 920))
-    references.retire(postgresql, [recorded.pop("5.jpg")])
-    keeper = opened(postgresql, folder)
-    check(keeper, recorded)
-    assert keeper.index.manifest.kind == "ivf"
-    assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
