@@ -5,7 +5,7 @@ These are plain functions; `flows.orchestration.flow` wraps the same steps in Pr
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,7 @@ class ArchiveRun:
         self._paths: dict[int, str] = {}
         self._given = GivenReferences.read(settings.reference)
         self._pins = Pins.read(settings, database)
+        self._at_end = ExitStack()
 
     @property
     def plan(self) -> Plan:
@@ -123,6 +124,7 @@ class ArchiveRun:
             library, self._items["index"] = index_references(
                 self.settings, self.database, self.engine, self.progress, run_id
             )
+        self._at_end.callback(library.close)
         runs.set_index_version(self.database, run_id, library.index_version)
         reporting = Reporting(self._record, self._on_outcome, self._count, self.progress)
         by_hand = ByHand(self._given, PinnedReferences(self._pins, library))
@@ -171,6 +173,7 @@ class ArchiveRun:
     def finish(self, error: BaseException | None = None) -> RunSummary:
         """Record the end of the run and write its gallery."""
         run_id = _there(self.run_id)
+        self._at_end.close()
         summary = self.summary()
         state = _end_state(error, summary)
         message = str(error) if isinstance(error, Exception) else None

@@ -34,7 +34,7 @@ from storage.images import Master, WrittenDerivative, read_master, write_derivat
 from storage.paths import text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
-    from retrieval import Reference, ReferenceLibrary
+    from retrieval import Reference, SearchableLibrary
     from sscn import ColorizationResult, Colorizer, EncodedReference
 
 RECORD_SECONDS = 10.0  # a crash loses no more work than this
@@ -90,7 +90,7 @@ class BatchWorker:
     def __init__(
         self,
         engine: Engine,
-        library: "ReferenceLibrary",
+        library: "SearchableLibrary",
         pinned: PinnedReferences,
         variety: Variety,
         archive: Path,

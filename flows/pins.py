@@ -18,7 +18,7 @@ from storage.fixity import sha256_file
 from storage.paths import path_to_text, text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
-    from retrieval import Reference, ReferenceLibrary
+    from retrieval import Reference, SearchableLibrary
 
 _WHOLE_ARCHIVE = "."
 
@@ -102,7 +102,7 @@ class PinnedReferences:
         UsageError: a picture that is pinned is not among the references in use.
     """
 
-    def __init__(self, pins: Pins, library: "ReferenceLibrary") -> None:
+    def __init__(self, pins: Pins, library: "SearchableLibrary") -> None:
         self._pins = pins
         self._references: dict[Path, Reference] = {}
         for pin in pins.all:

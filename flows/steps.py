@@ -22,7 +22,7 @@ from storage.database.records import ItemOutcome
 from storage.paths import path_to_text
 
 if TYPE_CHECKING:  # see flows.engine
-    from retrieval import ReferenceLibrary
+    from retrieval import SearchableLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Reporting:
 def make_steps(
     plan: Plan,
     engine: Engine,
-    library: "ReferenceLibrary",
+    library: "SearchableLibrary",
     by_hand: ByHand,
     database: Database,
     run_id: int,

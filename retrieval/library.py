@@ -31,7 +31,6 @@ from retrieval.metadata_table import MetadataTable, TableReport
 from retrieval.near_duplicates import NearDuplicates, distinct
 from retrieval.records import AddReport, Match, Progress, Reference
 from retrieval.rerank import CANDIDATES, Reranker
-from retrieval.transfer import copy_library
 from storage.database import Database, open_database, reference_parts, references
 from storage.database.records import KnownReference
 from storage.fixity import sha256_file
@@ -109,7 +108,7 @@ class ReferenceLibrary:
 
     @staticmethod
     def is_library(folder: Path) -> bool:
-        """Whether there is a library in ``folder`` (then `import_from` takes its vectors over)."""
+        """Whether there is a library in ``folder`` (then a run searches it where it lies: `retrieval.borrowed`)."""
         return (folder / DATABASE_NAME).is_file()
 
     def __enter__(self) -> Self:
@@ -267,31 +266,6 @@ class ReferenceLibrary:
         lacking = {*reference_parts.without(self._database, self._embedder.parts_version, self._library)}
         self._reranker.make_parts([one for one in self.list() if one.id in lacking], progress)
         self._keeper.rebuild()
-        return report
-
-    def import_from(self, folder: Path) -> AddReport:
-        """Take over the references of the library in ``folder`` with their vectors; nothing is embedded.
-
-        Afterwards this library has exactly the references in use there.
-
-        Raises:
-            RetrievalError: there is no library in ``folder``.
-            DatabaseError: its database cannot be opened.
-        """
-        if not self.is_library(folder):
-            raise RetrievalError(f"there is no reference library in {path_to_text(folder)}")
-        with open_database(f"sqlite:///{folder.resolve() / DATABASE_NAME}", create=False) as source:
-            report = copy_library(
-                source,
-                folder.resolve(),
-                OWN_FOLDER,
-                self._database,
-                self._root,
-                self._library,
-                self._embedder,
-                self._run_id,
-            )
-        self.refresh()
         return report
 
     def check(self, sample: int = 200) -> IndexCheck:

@@ -21,7 +21,7 @@ from storage.database import Database
 from storage.film import read_luma
 
 if TYPE_CHECKING:  # see flows.engine
-    from retrieval import Match, ReferenceLibrary
+    from retrieval import Match, SearchableLibrary
 
 GIVEN_INDEX = ".archive-colorizer/given"
 """In the output folder; can be thrown away."""
@@ -39,7 +39,7 @@ class ShotReferences:
     """Chooses references for the shots of a run's films."""
 
     def __init__(
-        self, engine: Engine, library: "ReferenceLibrary", database: Database, by_hand: ByHand, run_id: int
+        self, engine: Engine, library: "SearchableLibrary", database: Database, by_hand: ByHand, run_id: int
     ) -> None:
         self._engine = engine
         self._library = library

@@ -56,12 +56,6 @@ def ids_with_contents(db: Database, library: str, sha256s: Collection[str]) -> l
     return db.run_read(work)
 
 
-def live_ids(db: Database, library: str) -> list[int]:
-    """The ids of all active and failed references of a library, rising."""
-    query = sa.select(Reference.id).where(Reference.library == library, _LIVE).order_by(Reference.id)
-    return list(db.run_read(lambda session: session.scalars(query).all()))
-
-
 def at_paths(db: Database, library: str, paths: Iterable[str], *, retired: bool = False) -> dict[str, KnownReference]:
     """What is known of the files at these paths, by path: active and failed ones; with `retired` the retired too."""
 
@@ -134,26 +128,6 @@ def record_failed(db: Database, records: Sequence[FailedReferenceRecord]) -> dic
         return old.error_type is not None and old.added_by_run_id == row["added_by_run_id"]
 
     return _record(db, records, rows, same, {})
-
-
-def linked(db: Database, library: str) -> dict[int, int]:
-    """The references in use that show nearly the same as an older one, which may be retired: its id by theirs."""
-    query = sa.select(Reference.id, Reference.near_duplicate_of).where(
-        Reference.library == library, Reference.state == "active", Reference.near_duplicate_of.is_not(None)
-    )
-    return db.run_read(lambda session: {id_: oldest for id_, oldest in session.execute(query) if oldest is not None})
-
-
-def link(db: Database, near_duplicates: Mapping[int, int | None]) -> None:
-    """Say of references that they show nearly the same as another, the oldest of its group; None: as no other."""
-    rows = [{"id": id_, "near_duplicate_of": near_duplicates[id_]} for id_ in sorted(near_duplicates)]
-
-    def work(session: Session) -> None:
-        take_turns(session, "reference")
-        session.execute(sa.update(Reference), rows)
-
-    if rows:
-        db.run_write(work)
 
 
 def retire(db: Database, reference_ids: Iterable[int]) -> int:

@@ -1,4 +1,4 @@
-"""A library in a folder of its own: opened, filled from elsewhere, killed, and taken over by a run."""
+"""A library in a folder of its own: opened, filled from elsewhere, killed."""
 
 import shutil
 import sqlite3
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retrieval import ReferenceLibrary, RetrievalError
+from retrieval import ReferenceLibrary
 from retrieval.library import DATABASE_NAME, OWN_FOLDER
 from storage.database import Database, open_database, reference_parts, references
 from tests.storage.database.postgresql import fresh_database, running_server
@@ -37,7 +37,7 @@ def test_a_library_keeps_what_lies_elsewhere(
     assert sorted(path.name for path in (tmp_path / "library").iterdir()) == ["index", DATABASE_NAME]
 
 
-def test_a_library_can_be_moved(tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder) -> None:
+def test_a_library_can_be_moved(tmp_path: Path, pictures: Path) -> None:
     shutil.copytree(pictures, tmp_path / "here" / "pictures")
     with ReferenceLibrary.open(tmp_path / "here") as library:
         library.add([tmp_path / "here" / "pictures"])
@@ -46,35 +46,6 @@ def test_a_library_can_be_moved(tmp_path: Path, pictures: Path, database: Databa
     with ReferenceLibrary.open(tmp_path / "there") as library:
         assert {one.path.name for one in library.list()} == names
         assert len(library.search(Image.open(pictures / "coffee.png"), k=3)) == 3
-    run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=tmp_path / "there")
-    run.import_from(tmp_path / "there")
-    assert run.search(Image.open(pictures / "coffee.png"), k=1)[0].reference.path.is_relative_to(tmp_path / "there")
-
-
-def test_a_run_takes_a_library_over_without_embedding(
-    tmp_path: Path,
-    pictures: Path,
-    database: Database,
-    embedder: CountingEmbedder,
-    photographs: dict[str, Image.Image],
-) -> None:
-    folder = tmp_path / "library"
-    with ReferenceLibrary.open(folder) as source:
-        source.add([pictures])
-        run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=folder)
-        assert run.import_from(folder).added == 6
-        assert embedder.embedded == 0
-        assert reference_parts.without(database, embedder.parts_version, str(folder)) == []
-        assert {one.path for one in run.list()} == {one.path for one in source.list()}
-        match = run.search(photographs["chelsea"], k=1)[0]
-        assert match.reference.path == pictures / "chelsea.png"
-        removed = next(one for one in source.list() if one.sha256 == match.reference.sha256)
-        source.remove(removed.id)
-        report = run.import_from(folder)
-        assert (report.added, report.unchanged, report.retired) == (0, 5, 1)
-        assert removed.sha256 not in {one.sha256 for one in run.list()}
-    with pytest.raises(RetrievalError, match="no reference library"):
-        run.import_from(pictures)
 
 
 def test_rebuild_embeds_again_what_another_model_embedded(
@@ -89,24 +60,6 @@ def test_rebuild_embeds_again_what_another_model_embedded(
     changed.rebuild()
     assert len(changed.search(Image.open(pictures / "coffee.png"), k=3)) == 3
     assert {one.id for one in changed.list()} == {one.id for one in library.list()}
-
-
-def test_parts_that_a_library_from_before_lacks_follow(
-    tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder
-) -> None:
-    with ReferenceLibrary.open(tmp_path / "library") as source:
-        source.add([pictures])
-    run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=tmp_path / "library")
-    forget_parts(tmp_path / "library" / DATABASE_NAME)
-    run.import_from(tmp_path / "library")
-    version, root = embedder.parts_version, str(tmp_path / "library")
-    assert len(reference_parts.without(database, version, root)) == 6
-    with ReferenceLibrary.open(tmp_path / "library") as source:
-        source.rebuild()
-    report = run.import_from(tmp_path / "library")
-    assert (report.added, report.unchanged) == (0, 6)
-    assert reference_parts.without(database, version, root) == []
-    assert embedder.embedded == 0
 
 
 def test_rebuild_makes_parts_that_are_missing(

@@ -68,7 +68,7 @@ def check(folder: Path, pictures: Path, embedder: CountingEmbedder) -> None:
         )
         in_use = library.list()
         assert len({one.path for one in in_use}) == len({one.id for one in in_use}) == len(in_use) == len(library)
-        oldest = references.get(database, references.linked(database, OWN_FOLDER).values())
+        oldest = references.get(database, [one.near_duplicate_of for one in in_use if one.near_duplicate_of])
         assert all(one.near_duplicate_of is None for one in oldest.values())
         vectors = {one.id: embedder.embed([read_master(one.path).pixels])[0] for one in in_use}
         found = library.search_vectors(np.stack([*vectors.values()]), PICTURES)

@@ -167,21 +167,6 @@ def test_a_table_that_is_gone_is_one_line(described: ReferenceLibrary, pictures:
     assert "gone.csv cannot be read (no such file or directory)" in problem
 
 
-def test_a_run_takes_over_what_describes_a_library(
-    tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder
-) -> None:
-    folder = tmp_path / "library"
-    with ReferenceLibrary.open(folder) as source:
-        source.add([pictures])
-        source.describe(table(pictures, "path;rights;tags", "coffee.png;CC0;cup"), pictures)
-        run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=folder)
-        run.import_from(folder)
-        assert known(database, run, "coffee") == ReferenceMetadata(rights="CC0", tags=("cup",))
-        source.describe(table(pictures, "path;rights;tags", 'coffee.png;PD;"cup;table"'), pictures)
-        assert run.import_from(folder).added == 0
-        assert known(database, run, "coffee") == ReferenceMetadata(rights="PD", tags=("cup", "table"))
-
-
 def test_filters_decide_what_is_found(
     described: ReferenceLibrary, pictures: Path, photographs: dict[str, Image.Image]
 ) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from retrieval import ReferenceLibrary
 from retrieval.near_duplicates import NearDuplicates
-from storage.database import Database, references
+from storage.database import Database
 
 from .conftest import CountingEmbedder
 
@@ -129,7 +129,7 @@ def test_the_same_content_is_linked_too(library: ReferenceLibrary, pictures: Pat
 
 
 def test_a_row_of_pictures_makes_no_group(
-    library: ReferenceLibrary, embedder: CountingEmbedder, pictures: Path, database: Database
+    library: ReferenceLibrary, embedder: CountingEmbedder, pictures: Path
 ) -> None:
     picture = full("rocket.jpg")
     width = picture.width // 2
@@ -139,8 +139,8 @@ def test_a_row_of_pictures_makes_no_group(
     library.add([pictures / "turn 0.png"])
     for number in range(1, 6):
         library.add([pictures / f"turn {number}.png"])
-    found = references.linked(database, str(pictures))
     oldest = {one.id: one for one in library.list()}
+    found = {id_: one.near_duplicate_of for id_, one in oldest.items() if one.near_duplicate_of}
     described = {id_: embedder.describe([Image.open(one.path)]) for id_, one in oldest.items()}
     assert 0 < len(found) < 5
     for id_, first in found.items():
@@ -163,23 +163,3 @@ def test_without_vectors_or_parts_nothing_is_alike(database: Database, library: 
     duplicates = NearDuplicates(database, library._keeper, "v", "p")
     assert duplicates.find({}, {}) == {}
     assert duplicates.find({"a.png": np.ones(4, np.float32)}, {}) == {}
-
-
-def test_a_run_takes_the_links_over(
-    tmp_path: Path, pictures: Path, database: Database, embedder: CountingEmbedder
-) -> None:
-    picture = full("coffee.png")
-    for number, name in enumerate(("a.png", "b.png", "c.png")):
-        cut(picture, 0.01 * number).save(pictures / name)
-    (pictures / "coffee.png").unlink()
-    run = ReferenceLibrary(database, tmp_path / "index", embedder, library_root=tmp_path / "library")
-    with ReferenceLibrary.open(tmp_path / "library") as source:
-        source.add([pictures])
-        run.import_from(tmp_path / "library")
-        assert links(run) == links(source)
-        assert (links(run)["b.png"], links(run)["c.png"]) == ("a.png", "a.png")
-        source.remove(next(one.id for one in source.list() if one.path.name == "a.png"))
-        run.import_from(tmp_path / "library")
-    assert "a.png" not in links(run)
-    assert (links(run)["b.png"], links(run)["c.png"]) == (None, "b.png")
-    assert len(run.search(picture, k=50)) == 6

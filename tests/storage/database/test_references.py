@@ -144,7 +144,6 @@ def test_near_duplicates_are_linked_to_the_oldest_of_their_group(db: Database) -
     assert near_duplicates(db) == {"a.jpg": None, "b.jpg": first, "c.jpg": first}
     references.upsert(db, [reference("d.jpg", sha256=digest("d"))], {"d.jpg": ids["c.jpg"]})
     assert near_duplicates(db)["d.jpg"] == first
-    assert references.linked(db, LIBRARY) == dict.fromkeys(references.live_ids(db, LIBRARY)[1:], first)
 
 
 def test_what_is_known_keeps_its_link(db: Database) -> None:
@@ -153,19 +152,8 @@ def test_what_is_known_keeps_its_link(db: Database) -> None:
     # embedded anew, in whatever order; also one that was retired
     references.upsert(db, [reference("a.jpg", sha256=digest("a"), embedding_version="vgg-2")], {"a.jpg": second})
     references.retire(db, [second])
-    assert references.linked(db, LIBRARY) == {}
     references.upsert(db, [reference("b.jpg", sha256=digest("b"))])
     assert near_duplicates(db) == {"a.jpg": None, "b.jpg": first}
     # other content is another picture
-    third = references.upsert(db, [reference("b.jpg", sha256=digest("c"))])["b.jpg"]
+    references.upsert(db, [reference("b.jpg", sha256=digest("c"))])
     assert near_duplicates(db)["b.jpg"] is None
-    references.link(db, {third: first, second: None})
-    assert references.linked(db, LIBRARY) == {third: first}
-
-
-def test_links_do_not_count_as_changes(db: Database) -> None:
-    ids = references.upsert(db, [reference(f"{name}.jpg", sha256=digest(name)) for name in "ab"])
-    before = reference_vectors.latest_change(db, LIBRARY)
-    references.link(db, {ids["b.jpg"]: ids["a.jpg"]})
-    references.link(db, {})
-    assert reference_vectors.latest_change(db, LIBRARY) == before
