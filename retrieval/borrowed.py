@@ -97,9 +97,9 @@ class BorrowedLibrary:
         """References on record in the run's database, by their ids in the library; without those just removed there."""
         new = [id_ for id_ in ids if id_ not in self._lent]
         if new:
-            rows = references.get(self._source, new)
+            rows = {id_: row for id_, row in references.get(self._source, new).items() if row.state == "active"}
             paths = {id_: path_of(row.path, self._root) for id_, row in rows.items()}
-            vectors = reference_vectors.of(self._source, new)
+            vectors = reference_vectors.of(self._source, rows)
             records = {id_: self._record(rows[id_], paths[id_], vector) for id_, vector in vectors.items()}
             there = references.upsert(self._target, list(records.values()))
             lent = {id_: there[record.path] for id_, record in records.items()}

@@ -1,6 +1,5 @@
 """A library that a run borrows: searched where it lies, and only what it hands out is put on the run's record."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image
 
 from retrieval import BorrowedLibrary, ReferenceFilter, ReferenceLibrary, RetrievalError
-from retrieval.library import DATABASE_NAME, INDEX_FOLDER
+from retrieval.library import DATABASE_NAME
 from storage.database import Database, open_database, reference_metadata, reference_parts, reference_vectors, references
 from storage.database.records import KnownReference
 from tests.retrieval.test_library_folder import forget_parts
@@ -157,24 +156,6 @@ def test_a_library_that_was_moved_with_its_pictures(
     borrowed.close()
     assert match.reference.path.is_relative_to(tmp_path / "there")
     assert on_record(database, tmp_path / "there")[0].path == "pictures/coffee.png"
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_library_that_may_only_be_read(
-    folder: Path, embedder: CountingEmbedder, database: Database, photographs: dict[str, Image.Image]
-) -> None:
-    described = asked(embedder, photographs["coffee"])
-    forget_parts(folder / DATABASE_NAME)
-    places = [folder, folder / INDEX_FOLDER, *folder.rglob("*")]
-    for place in places:
-        place.chmod(0o555 if place.is_dir() else 0o444)
-    try:
-        borrowed = BorrowedLibrary(folder, embedder, database)
-        assert len(borrowed.rerank(described, borrowed.candidates(described), 3)) == 3
-        borrowed.close()
-    finally:
-        for place in places:
-            place.chmod(0o755 if place.is_dir() else 0o644)
 
 
 def test_parts_that_a_library_from_before_lacks_are_made_there(
