@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.batch import BatchWorker
+from flows.choosing import PhotographReferences
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
 from flows.engine import Engine
@@ -58,15 +59,16 @@ def make_steps(
     films = [item for item in pending if item.kind == "film"]
     finished = {path: reference_id for path, reference_id in plan.finished.items() if reference_id is not None}
     variety = Variety(settings.variety, settings.low_match, finished)
-    worker = BatchWorker(engine, library, by_hand.pinned, variety, archive, destination, thumbnails)
+    references = PhotographReferences(engine, library, by_hand.pinned, variety)
+    worker = BatchWorker(engine, references, archive, destination, thumbnails)
     steps: list[Step] = [
         partial(worker.run, batch, reporting.record, reporting.photograph_done)
         for batch in cut_into_batches(photographs, settings.batch_size)
     ]
     if films:
-        references = ShotReferences(engine, library, database, by_hand, run_id)
+        shot_references = ShotReferences(engine, library, database, by_hand, run_id)
         tools = FilmTools(
-            engine, references, EncodedReferences(), archive, output, destination, thumbnails, reporting.progress
+            engine, shot_references, EncodedReferences(), archive, output, destination, thumbnails, reporting.progress
         )
         for film in films:
             steps += film_steps(tools, film, reporting.record, reporting.film_done)
