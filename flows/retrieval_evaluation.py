@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ LONG_SIDE = 640
 """Pixels; larger photographs are scaled down to it."""
 FEWEST = 2
 """Photographs that an evaluation needs: one to find, one to be mistaken for it."""
-COLUMNS = ("measure", "method", "queries", "at_1", "at_5", "ciede2000")
+COLUMNS = ("measure", "method", "queries", "at_1", "at_5", "ciede2000", "confidence", "better")
+CONFIDENCE_STEPS = (0.0, 0.35, 0.5, 0.75, 1.0)
 
 Rows = list[dict[str, object]]
 Pixels = NDArray[np.uint8]
@@ -48,7 +50,8 @@ class RetrievalEvaluationSettings:
 
 
 def evaluate_retrieval(settings: RetrievalEvaluationSettings, progress: Progress) -> Rows:
-    """Measure and return the table's rows; `ciede2000` is a mean over pictures, lower is better.
+    """Measure and return the table's rows; `ciede2000` is a mean over pictures, lower is better, `better` the share of
+    pictures that come nearer to the truth than grey.
 
     Raises:
         UsageError: a folder is not there, or has too few usable photographs.
@@ -107,8 +110,12 @@ class _Halves:
         settings: RetrievalEvaluationSettings,
         device: str,
     ) -> Rows:
-        """Mean CIEDE2000 of first halves, colorized after what each way of looking finds, after a reference taken at
-        random, and after the best of all those tried: the first five found, the random one, the other half."""
+        """Mean CIEDE2000 of first halves: left grey, colorized after what each way of looking finds, after a reference
+        taken at random, and after the best of all those tried: the first five found, the random one, the other half.
+
+        Then what the match confidence is worth: of the references tried, by steps of their confidence, its mean and the
+        share of those whose colours were nearer to the true ones than grey."""
+        from retrieval.confidence import match_confidence
         from retrieval.evaluation import DEPTH, METHODS, ranking
         from sscn import Colorizer
 
@@ -118,28 +125,53 @@ class _Halves:
         count = len(self._pairs)
         chosen = [int(one) for one in np.linspace(0, count - 1, min(settings.limit, count)).round()]
         self._progress.begin(len(chosen), "photographs colorized")
-        sums = dict.fromkeys((*METHODS, "random", "best"), 0.0)
+        sums = dict.fromkeys(("grey", *METHODS, "random", "best"), 0.0)
+        tries: list[tuple[float, bool]] = []
         for number in chosen:
             ranked = {way: np.argsort(-fits[way][number], kind="stable") for way in METHODS}
             taken: dict[str, int] = {way: int(ranked[way][0]) for way in METHODS}
             taken["random"] = _drawn(self._names[number], number, count)
             tried = {*taken.values(), number, *(int(one) for one in ranked["re-ranked"][:DEPTH])}
             truth = self._pairs[number][0]
+            grey = difference(np.stack([_grey(truth)] * 3, axis=-1), truth)
             differences = {}
             for one in sorted(tried):
                 result = colorizer.colorize(_grey(truth), colorizer.encode_reference(self._pairs[one][1]))
                 differences[one] = difference(np.asarray(result.rgb, np.uint8), truth)
+                score = float(fits["re-ranked"][number][one])
+                tries += [(match_confidence(score), differences[one] < grey)] if score >= 0 else []  # a candidate
             for way, one in taken.items():
                 sums[way] += differences[one]
+            sums["grey"] += grey
             sums["best"] += min(differences.values())
             self._progress.advance()
-        return [
+        rows: Rows = [
             {"measure": "colours", "method": way, "queries": len(chosen), "ciede2000": total / len(chosen)}
             for way, total in sums.items()
         ]
+        return rows + _reliability(tries)
 
     def _described(self, pictures: Iterable[Pixels]) -> "Descriptions":
         return _described(self._embedder, pictures, self._progress)
+
+
+def _reliability(tries: Sequence[tuple[float, bool]]) -> Rows:
+    """How often what was tried, with its confidence, was better than grey, by steps of the confidence."""
+    rows: Rows = []
+    for low, high in pairwise(CONFIDENCE_STEPS):
+        within = [one for one in tries if low <= one[0] < high]
+        if within:
+            confidence, better = (sum(column) / len(within) for column in zip(*within, strict=True))
+            rows.append(
+                {
+                    "measure": "confidence",
+                    "method": f"{low:g} to {high:g}",
+                    "queries": len(within),
+                    "confidence": confidence,
+                    "better": better,
+                }
+            )
+    return rows
 
 
 def _precision(folder: Path, embedder: "Embedder", progress: Progress) -> Rows:

@@ -43,15 +43,21 @@ def test_recall_precision_and_colours(held_out: Path, tmp_path: Path, capsys: py
         assert same["at_5"] == pytest.approx(1 / 3)  # of the three others
     assert figures["other half", "re-ranked"]["at_1"] >= 0.8
     colours = {method: row["ciede2000"] for (measure, method), row in figures.items() if measure == "colours"}
-    assert set(colours) == {"vgg", "embedding", "re-ranked", "random", "best"}
+    assert set(colours) == {"grey", "vgg", "embedding", "re-ranked", "random", "best"}
     assert colours["best"] <= colours["re-ranked"] < colours["random"]
+    steps = [row for row in rows if row["measure"] == "confidence"]
+    assert 2 * 2 < sum(row["queries"] for row in steps) <= 2 * len(NAMES)
+    for row in steps:
+        low, high = (float(end) for end in row["method"].split(" to "))
+        assert low <= row["confidence"] < high
+        assert row["better"] * row["queries"] == pytest.approx(round(row["better"] * row["queries"]))
 
 
 def test_nothing_is_colorized_when_not_asked(held_out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["evaluate", "retrieval", "--data", str(held_out), "--limit", "0", "--device", "cpu", "--format", "csv"]
     assert run_command(line) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "measure,method,queries,at_1,at_5,ciede2000"
+    assert printed[0] == "measure,method,queries,at_1,at_5,ciede2000,confidence,better"
     assert [row.split(",")[:3] for row in printed[1:]] == [
         ["other half", way, str(2 * len(NAMES))] for way in ("vgg", "embedding", "re-ranked")
     ]
