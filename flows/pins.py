@@ -54,13 +54,15 @@ class Pins:
     def read(cls, settings: RunSettings, database: Database | None) -> "Pins":
         """The table that `--pins` names: a CSV in UTF-8 with the columns `path`, `reference` and, if need be, `shot`.
 
-        A path is relative to the archive (`.` is all of it). A reference is a picture in the references folder, by its
-        path there, or the id it has in the library's list (in the run's database, where the folder is no library).
+        A path is relative to the archive (`.` is all of it). A reference is one of the run's, by its path, relative to
+        the references folder or to the table's own, or by the id it has in the library's list (in the run's database,
+        where the folder is no library).
 
         Raises:
             UsageError: the table cannot be used, or names no reference that is there.
         """
-        return cls() if settings.pins is None else cls(_in_table(settings.pins, _Known(settings, database)))
+        table = settings.pins
+        return cls() if table is None else cls(_in_table(table, _Known(table, settings, database)))
 
     def check(self, kinds: Mapping[str, Kind]) -> None:
         """Every pin must name something in the archive, whose items are given with their kinds by path.
@@ -126,8 +128,9 @@ class PinnedReferences:
 class _Known:
     """The references that can be pinned, before those of the run are in its database."""
 
-    def __init__(self, settings: RunSettings, database: Database | None) -> None:
+    def __init__(self, table: Path, settings: RunSettings, database: Database | None) -> None:
         self._root = settings.references
+        self._folders = (settings.references, table.parent.resolve())
         self._library_file = settings.references / LIBRARY_DATABASE_NAME
         self._is_library = self._library_file.is_file()
         self._database = database
@@ -136,11 +139,11 @@ class _Known:
         """The picture with this id, or at this path."""
         if name.isdecimal():
             return self._with_id(int(name))
-        picture = Path(os.path.normpath(self._root / text_to_path(name)))
-        if not picture.is_file():
-            return None
-        picture = picture.parent.resolve() / picture.name
-        return picture if not self._is_library or self._has(picture) else None
+        for folder in self._folders:
+            picture = Path(os.path.normpath(folder / text_to_path(name)))
+            if picture.is_file() and self._has(picture):
+                return picture.parent.resolve() / picture.name
+        return None
 
     def _with_id(self, id_: int) -> Path | None:
         if self._is_library:
@@ -156,6 +159,9 @@ class _Known:
         return picture if picture.is_file() else None
 
     def _has(self, picture: Path) -> bool:
+        """Whether it may be one of the run's references; whether it can be used shows when it is looked at."""
+        if not self._is_library:
+            return picture.is_relative_to(self._root)
         text = reference_text(picture, self._root)
         with open_database(sqlite_url(self._library_file), create=False) as database:
             row = references.at_paths(database, LIBRARY_ROOT, [text]).get(text)

@@ -1,6 +1,7 @@
 """Pins: a person's reference for an item, a folder or a shot is taken, and makes pending only what it touches."""
 
 import csv
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -202,6 +203,11 @@ def test_ids_are_those_of_the_library_or_of_the_run(given: dict[str, object], tm
     taken = {path: (Path(str(reference)).name, choice) for path, (reference, choice, *_) in chosen(settings).items()}
     assert taken["cup.png"] == ("chelsea.jpg", "pinned")
     assert taken["album/portrait.jpg"] == ("rocket.jpg", "pinned")
+    # the library's pictures lie elsewhere: a path may be relative to the table's own folder
+    beside = os.path.relpath(references / "rocket.jpg", tmp_path)
+    settings, summary = run(given, pins=table(tmp_path, ("cup.png", beside, ""), ("album", str(listed[1]), "")))
+    assert summary.done == 1
+    assert Path(str(chosen(settings)["cup.png"][0])).name == "rocket.jpg"
     with pytest.raises(UsageError, match="not among the references"):  # a picture, but not of the library
         run(given, pins=table(tmp_path, ("cup.png", str(references / "broken.jpg"), "")))
 
