@@ -10,6 +10,7 @@ from flows.filters import FILTERS
 from flows.settings import RunSettings
 from flows.version import code_version
 from storage.database.records import RunRecord
+from storage.fixity import sha256_file
 from storage.images import DerivativeProvenance
 from storage.paths import path_to_text
 
@@ -50,7 +51,6 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             **engine.colorizer.parameters,
             "candidates": settings.candidates,
             "variety": settings.variety,
-            **({"pins": path_to_text(settings.pins)} if settings.pins is not None else {}),
             "low_match": settings.low_match,
             "skip_low_match": settings.skip_low_match,
             "format": settings.format,
@@ -58,16 +58,29 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             "shot_threshold": settings.shot_threshold,
             "steady": settings.steady,
             "batch_size": settings.batch_size,
-            **_filter_parameters(settings),
+            **_conditions(settings),
+            **_files(settings),
         },
         library_versions=library_versions(),
     )
 
 
-def _filter_parameters(settings: RunSettings) -> dict[str, object]:
-    """The conditions on references that were given."""
-    values = {name: getattr(settings, name) for name in FILTERS}
-    return {name: path_to_text(value) if isinstance(value, Path) else value for name, value in values.items() if value}
+def _conditions(settings: RunSettings) -> dict[str, object]:
+    """The conditions on references that were given, without those in files."""
+    given = {name: getattr(settings, name) for name in FILTERS}
+    return {name: value for name, value in given.items() if value and not isinstance(value, Path)}
+
+
+def _files(settings: RunSettings) -> dict[str, str]:
+    """What people chose in files: where these lie, and what was in them."""
+    found: dict[str, str] = {}
+    for name in ("reference", "pins", "only_references", "never_references"):
+        path: Path | None = getattr(settings, name)
+        if path is not None:
+            found[name] = path_to_text(path.absolute())
+            if path.is_file():
+                found[f"{name}_sha256"] = sha256_file(path)
+    return found
 
 
 def library_versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from flows.progress import SilentProgress
 from flows.settings import RunSettings, run_settings
 from flows.summary import RunSummary
 from retrieval import ReferenceLibrary
+from storage.fixity import sha256_file
 from tests.flows.conftest import CommandLine, picture
 from tests.flows.film.films import FOREST, SEA, encode, pan
 
@@ -73,6 +74,8 @@ def test_a_pinned_reference_is_taken_and_only_what_it_touches_is_pending(
     assert {path: what for path, what in after.items() if path != "cat.tif"} == {
         path: what for path, what in before.items() if path != "cat.tif"
     }
+    files = "SELECT json_extract(parameters, '$.pins'), json_extract(parameters, '$.pins_sha256') FROM run ORDER BY id"
+    assert rows(settings, files) == [(None, None), (str(pins), sha256_file(pins))]
     assert run(given, pins=pins)[1].finished_before == 3
     # without the pin the item is as any other again
     settings, summary = run(given)
