@@ -29,7 +29,9 @@ def decoder_error(
     """
     expected = facts.declared_frames if expected is None else expected
     of = f" of {expected}" if expected else ""
-    telling = (complaints(facts, errors) or errors)[:1]
+    # several threads write these lines, in any order: what the codec itself says tells most, and a warning less
+    lines = complaints(facts, errors) or list(errors)
+    telling = sorted(lines, key=lambda line: (not line.startswith(f"[{facts.codec} "), "Warning" in line))[:1]
     said = f" (the decoder says: {in_short(telling)})" if telling else ""
     return UnreadableFilm(
         f"{path_to_text(path)} breaks off or is damaged: {decoded}{of} frames could be decoded{said}; "

@@ -2,11 +2,13 @@
 
 import os
 import random
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from storage.film import UnreadableFilm, probe, read_luma, survey
+from storage.film.damage import decoder_error
 from tests.storage.film.clips import ffmpeg, lavfi, make, round_trip
 
 WHOLE = {
@@ -134,3 +136,16 @@ def test_a_film_whose_name_is_not_valid_utf8(tmp_path: Path) -> None:
 def test_names_that_mean_something_to_ffmpeg(tmp_path: Path) -> None:
     path = make(tmp_path / "-i %d concat:'a|b'.mkv", "-c:v", "ffv1", seconds=0.2)
     assert len(survey(path, probe(path)).frames) == 5
+
+
+def test_the_codec_is_quoted_whatever_comes_first(tmp_path: Path) -> None:
+    """Threads of the decoder write their lines in any order."""
+    path = make(tmp_path / "film.mpg", "-map", "0", *WHOLE["mpg"], size="160x120", seconds=1)
+    lines = [
+        "[vist#0:0/mpeg2video @ 0x1] Error processing packet in decoder: Invalid data found when processing input",
+        "[mpeg2video @ 0x2] Warning MVs not available",
+        "[mpeg2video @ 0x3] ac-tex damaged at 1 3",
+    ]
+    facts = probe(path)
+    for order in permutations(lines):
+        assert "(the decoder says: ac-tex damaged at 1 3)" in decoder_error(path, facts, order, 7).message
