@@ -11,27 +11,29 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from flows.documents.workfolder import sweep_documents
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.film.choosing import ByHand
 from flows.film.given import GivenReferences
-from flows.film.steps import Step
 from flows.film.workfolder import sweep
 from flows.ingest import Ingest, ingest_archive
 from flows.output_lock import locked
 from flows.pins import PinnedReferences, Pins
-from flows.planning import Plan, make_plan
+from flows.planning import Plan, make_plan, name_of
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.requests import requests_of
 from flows.run_record import run_record
 from flows.settings import RunSettings, sqlite_path
+from flows.step import Step
 from flows.steps import Reporting, make_steps
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
 from storage.database import Database, DatabaseError, colorizations, open_database, runs
 from storage.database.records import ItemOutcome, RunState, StageTiming
+from storage.decoding import Decoder
 from storage.errors import StorageError
 from storage.fixity import sweep_partial_files
 from storage.paths import path_to_text, text_to_path
@@ -41,11 +43,12 @@ Nothing = Callable[[], None]
 
 
 class ArchiveRun:
-    """A run in progress. The output folder is locked and the database open (see `open_run`)."""
+    """A run in progress. The output folder is locked, database and decoder are open (see `open_run`)."""
 
-    def __init__(self, settings: RunSettings, database: Database, progress: Progress) -> None:
+    def __init__(self, settings: RunSettings, database: Database, decoder: Decoder, progress: Progress) -> None:
         self.settings = settings
         self.database = database
+        self._decoder = decoder
         self.progress = progress
         self.run_id: int | None = None
         self.steps: list[Step] = []
@@ -59,7 +62,7 @@ class ArchiveRun:
         self._tally = Tally()
         self._engine: Engine | None = None
         self._plan: Plan | None = None
-        self._paths: dict[int, str] = {}
+        self._names: dict[int, str] = {}
         self._given = GivenReferences.read(settings.reference)
         self._pins = Pins.read(settings, database)
         self._at_end = ExitStack()
@@ -84,7 +87,11 @@ class ArchiveRun:
         self.progress.say(f"looking through {self.settings.archive}")
         with self._timed("ingest"):
             found = ingest_archive(
-                self.database, self.settings.archive, self.settings.output, sequences=self.settings.sequences
+                self.database,
+                self._decoder,
+                self.settings.archive,
+                self.settings.output,
+                sequences=self.settings.sequences,
             )
         self._items["ingest"] = found.looked_at
         self._pins.check({item.path: item.record.kind for item in found.items})
@@ -95,17 +102,20 @@ class ArchiveRun:
             on_likely_work()
         with self._timed("load"):
             self._engine = Engine.load(self.settings)
-        self._paths = {item.item_id: item.path for item in found.items if item.item_id is not None}
+        self._names = {item.item_id: name_of(item) for item in found.items if item.item_id is not None}
         with self._timed("plan"):
             self._plan = make_plan(
                 found.items,
                 current,
                 requests_of(self.settings, self._engine.colorizer, self._given, self._engine.where),
                 retry_failed=self.settings.retry_failed,
+                colorize_all=self.settings.colorize_all,
                 output_is_there=partial(output_is_there, self.settings.output),
                 pinned=self._pins.state,
             )
-        sweep(self.settings.output, archive, (item.path for item in self._plan.pending if item.kind == "film"))
+        pending = self._plan.pending
+        sweep(self.settings.output, archive, (item.path for item in pending if item.kind == "film"))
+        sweep_documents(self.settings.output, archive, (item.path for item in pending if item.kind == "page"))
         self.progress.say(describe_plan(self._plan, found))
         return self._plan
 
@@ -122,13 +132,15 @@ class ArchiveRun:
         run_id = self.start()
         with self._timed("index"):
             library, self._items["index"] = index_references(
-                self.settings, self.database, self.engine, self.progress, run_id
+                self.settings, self.database, self.engine, self._decoder, self.progress, run_id
             )
         self._at_end.callback(library.close)
         runs.set_index_version(self.database, run_id, library.index_version)
         reporting = Reporting(self._record, self._on_outcome, self._count, self.progress)
         by_hand = ByHand(self._given, PinnedReferences(self._pins, library))
-        self.steps += make_steps(self.plan, self.engine, library, by_hand, self.database, run_id, reporting)
+        self.steps += make_steps(
+            self.plan, self.engine, self._decoder, library, by_hand, self.database, run_id, reporting
+        )
 
     def start(self, flow_run_id: str | None = None) -> int:
         """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
@@ -165,7 +177,7 @@ class ArchiveRun:
     def orchestrated(self) -> Iterator[None]:
         """Around all batches: what they take beyond their own work is the stage `orchestrate`."""
         if photographs := sum(item.kind != "film" for item in self.plan.pending):
-            self.progress.begin(photographs, "photographs")
+            self.progress.begin(photographs, "pictures")
         start = time.monotonic()
         yield
         self._stages["orchestrate"] = time.monotonic() - start - self._batch_seconds
@@ -233,7 +245,7 @@ class ArchiveRun:
         self.progress.advance(failed=outcome.state == "failed")
 
     def _count(self, outcome: ItemOutcome) -> None:
-        self._tally.add(outcome, self._paths[outcome.item_id])
+        self._tally.add(outcome, self._names[outcome.item_id])
 
 
 @contextmanager
@@ -251,14 +263,14 @@ def open_run(settings: RunSettings, progress: Progress) -> Iterator[ArchiveRun]:
     with locked(settings.output) as held:
         if not held:
             progress.say("note: this file system knows no locks on folders; start no second run into the same output")
-        with open_database(settings.database_url) as database:
+        with open_database(settings.database_url) as database, Decoder() as decoder:
             crashed = runs.abandon_dead(database, path_to_text(settings.output))
             swept = sweep_partial_files(settings.output)
             if crashed or swept:
                 progress.say(f"an earlier run was cut off; going on from there ({swept} half-written files removed)")
             if crashed:
                 _show_crashed(settings, database, progress)
-            run = ArchiveRun(settings, database, progress)
+            run = ArchiveRun(settings, database, decoder, progress)
             with run.finished_on_error():
                 yield run
 
@@ -310,9 +322,12 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
     """Say what a run would do, and change nothing: no folder, no database, no row."""
     database_file = sqlite_path(settings.database_url)
     there = database_file is None or database_file.exists()
-    with open_database(settings.database_url, create=False) if there else nullcontext() as database:
+    existing = open_database(settings.database_url, create=False) if there else nullcontext()
+    with existing as database, Decoder() as decoder:
         pins = Pins.read(settings, database)
-        found = ingest_archive(database, settings.archive, settings.output, record=False, sequences=settings.sequences)
+        found = ingest_archive(
+            database, decoder, settings.archive, settings.output, record=False, sequences=settings.sequences
+        )
         pins.check({item.path: item.record.kind for item in found.items})
         output_root, archive = path_to_text(settings.output), path_to_text(settings.archive)
         current = colorizations.current(database, output_root, archive) if database is not None else {}
@@ -322,6 +337,7 @@ def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
             current,
             requests_of(settings, engine.colorizer, GivenReferences.read(settings.reference), engine.where),
             retry_failed=settings.retry_failed,
+            colorize_all=settings.colorize_all,
             output_is_there=partial(output_is_there, settings.output),
             pinned=pins.state,
         )

@@ -1,42 +1,51 @@
 """One batch: read the masters, find their references, colorize, write the copies, record what became of each.
 
+The next masters are read, and the last copies written, while the network is busy.
+
 Plain functions of a process: no Prefect here. A bad item becomes a failed outcome; only what concerns all items (disk,
 database, an interruption) leaves as an exception, after everything that was finished has been recorded.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.choosing import PhotographReferences
+from flows.content import leave_out_by_content
+from flows.copies import write_copies
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
+from flows.encodings import rgb_space
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, LowMatch, end_if_surroundings
 from flows.photograph import Photograph
 from flows.planning import PendingItem, cut_into_chunks
-from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
+from flows.report.thumbnails import LONG_SIDE, ThumbnailFolder, write_thumbnail
 from flows.run_record import file_provenance
 from storage.database.records import ItemOutcome
-from storage.images import read_master, write_derivative
+from storage.decoding import Decoder
 from storage.paths import text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Reference
-    from sscn import ColorizationResult, EncodedReference
+    from sscn import EncodedReference
+    from sscn.colorized import ColorizedPicture
 
 RECORD_SECONDS = 10.0  # a crash loses no more work than this
 
 Record = Callable[[Sequence[ItemOutcome]], None]
 OnOutcome = Callable[[ItemOutcome], None]
+_Reading = list[tuple[Photograph, ItemOutcome | None]]
+"""Photographs that were read, or the outcome of what could not be."""
 
 
 @dataclass(slots=True)
@@ -64,6 +73,7 @@ class BatchWorker:
 
     Args:
         engine: the networks.
+        decoder: reads masters and references.
         references: chooses the references.
         archive: absolute folder.
         destination: where the copies go.
@@ -72,17 +82,19 @@ class BatchWorker:
     def __init__(
         self,
         engine: Engine,
+        decoder: Decoder,
         references: PhotographReferences,
         archive: Path,
         destination: Destination,
         thumbnails: ThumbnailFolder,
     ) -> None:
         self._engine = engine
+        self._decoder = decoder
         self._references = references
         self._archive = archive
         self._destination = destination
         self._thumbnails = thumbnails
-        self._encoded = EncodedReferences()
+        self._encoded = EncodedReferences(decoder)
         self._written: deque[ItemOutcome] = deque()
 
     def run(self, batch: Sequence[PendingItem], record: Record, on_outcome: OnOutcome) -> None:
@@ -100,10 +112,9 @@ class BatchWorker:
 
         try:
             try:
-                # the previous copy is written while the network is busy with the next picture
                 with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
-                    for chunk in cut_into_chunks(batch):
-                        self._run_chunk(chunk, writer, finish)
+                    for reading in self._read_ahead(cut_into_chunks(batch)):
+                        self._run_chunk(reading, writer, finish)
             finally:  # whatever ended the batch, and at whichever moment: a copy that was written goes on record
                 self._take_written(finish)
         except BaseException:
@@ -112,11 +123,37 @@ class BatchWorker:
             raise
         group.flush()
 
-    def _run_chunk(self, chunk: Sequence[PendingItem], writer: ThreadPoolExecutor, finish: OnOutcome) -> None:
+    def _read_ahead(self, chunks: Sequence[Sequence[PendingItem]]) -> Iterator[_Reading]:
+        """The chunks read, each of them while the one before it is worked on."""
+        stopped = Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+            try:
+                reading = reader.submit(self._read_all, self._claimed(chunks[0]), stopped) if chunks else None
+                for following in [*chunks[1:], None]:
+                    if reading is None:
+                        return
+                    ready = reading.result()
+                    # places are claimed here: the database is asked by one thread
+                    reading = reader.submit(self._read_all, self._claimed(following), stopped) if following else None
+                    yield ready
+            finally:
+                stopped.set()
+
+    def _claimed(self, chunk: Sequence[PendingItem]) -> _Reading:
         works = [Photograph(item, self._engine.colorizer, self._references.index_version) for item in chunk]
+        return [(work, self._attempt(work, self._claim)) for work in works]
+
+    def _read_all(self, claimed: _Reading, stopped: Event) -> _Reading:
+        read: _Reading = []
+        for work, failure in claimed:
+            if stopped.is_set():
+                break
+            read.append((work, failure or self._attempt(work, self._read)))
+        return read
+
+    def _run_chunk(self, reading: _Reading, writer: ThreadPoolExecutor, finish: OnOutcome) -> None:
         readable = []
-        for work in works:
-            failure = self._attempt(work, self._claim) or self._attempt(work, self._read)
+        for work, failure in reading:
             if failure is None:
                 readable.append(work)
             else:
@@ -153,16 +190,18 @@ class BatchWorker:
 
     def _claim(self, work: Photograph) -> None:
         work.stage = "write"
-        self._place(work)
+        self._places(work)
 
-    def _place(self, work: Photograph) -> Path:
-        return self._destination.place(work.item.path, work.item.output_path)
+    def _places(self, work: Photograph) -> list[Path]:
+        return [self._destination.place(work.item.path, output_path) for output_path in work.item.output_paths]
 
     def _read(self, work: Photograph) -> None:
         work.stage = "read"
         with work.watch.stage("read"):
-            work.held = read_master(
-                self._archive / text_to_path(work.item.path), max_pixels=self._engine.settings.max_pixels
+            work.held = self._decoder.read(
+                self._archive / text_to_path(work.item.path),
+                page=work.item.page,
+                max_pixels=self._engine.settings.max_pixels,
             )
             if work.held.sha256 != work.item.sha256:
                 raise ItemFailure(
@@ -182,15 +221,19 @@ class BatchWorker:
         return matched
 
     def _search_one(self, work: Photograph) -> None:
-        work.stage = "search"
         settings = self._engine.settings
-        work.found = chosen = self._references.choose(work.item.path, work.master.pixels, work.watch)
+        if not settings.colorize_all:
+            work.stage = "content"
+            with work.watch.stage("content"):
+                leave_out_by_content(work.item.name, work.master)
+        work.stage = "search"
+        work.found = chosen = self._references.choose(work.item.path, work.master.preview, work.watch)
         work.index_version = self._references.index_version  # it may have been brought up to date meanwhile
         if chosen.low_match and settings.skip_low_match:
-            raise LowMatch(work.item.path, chosen.match_confidence or 0.0, settings.low_match)
+            raise LowMatch(work.item.name, chosen.match_confidence or 0.0, settings.low_match)
         self._references.count(work.item.path, chosen)
 
-    def _colorize(self, work: Photograph) -> "ColorizationResult":
+    def _colorize(self, work: Photograph) -> "ColorizedPicture":
         try:
             return self._colorize_at_size(work)
         except Exception as error:
@@ -205,51 +248,62 @@ class BatchWorker:
             if not is_out_of_memory(error):
                 raise
             self._engine.free_memory()
-            raise ItemFailure(
-                "out_of_memory",
-                f"{work.item.path}: not enough memory, also at half the size; use a smaller --size",
-            ) from error
+            raise _out_of_memory(work, "also at half the size; use a smaller --size") from error
         work.notes.append("colorized at half the size, since the memory did not suffice for the full one")
         return result
 
-    def _colorize_at_size(self, work: Photograph) -> "ColorizationResult":
+    def _colorize_at_size(self, work: Photograph) -> "ColorizedPicture":
         work.stage = "reference"
         with work.watch.stage("reference"):
             encoded = self._encode(work, work.chosen.reference)
         work.stage = "network"
-        result = work.colorizer.colorize(work.master.pixels, encoded)
-        work.watch.add(result.seconds)
+        master = work.master
+        result = work.colorizer.predict(
+            master.samples,
+            encoded,
+            orientation=master.metadata.orientation,
+            space=rgb_space(master.encoding),
+            copy_space=rgb_space(master.copy_encoding),
+            dtype=np.uint16 if master.bit_depth == 16 else np.uint8,
+        )
+        work.watch.add({"network": result.seconds["network"]})
         return result
 
     def _encode(self, work: Photograph, reference: "Reference") -> "EncodedReference":
         encoded, picture = self._encoded.encode(reference, work.colorizer)
         if picture is not None:
-            self._write_thumbnail(work, self._thumbnails.reference(reference.id), picture.pixels)
+            self._write_thumbnail(work, self._thumbnails.reference(reference.id), picture.preview)
         return encoded
 
-    def _write(self, work: Photograph, result: "ColorizationResult") -> None:
-        """Write copy and thumbnails (in the writer's thread), and put the outcome, done or failed, into the queue."""
+    def _write(self, work: Photograph, result: "ColorizedPicture") -> None:
+        """Write copies and thumbnails (in the writer's thread), and put the outcome, done or failed, into the queue.
+
+        The rows of the picture are made here, while they are written.
+        """
         work.stage = "write"
         reference = work.chosen.reference
         try:
             with work.watch.stage("write"):
-                written = write_derivative(
-                    self._place(work),  # again: the network took its time
-                    result.rgb,
+                written = write_copies(
+                    result.rows,
                     work.master,
                     file_provenance(reference.path, reference.sha256, work.colorizer),
-                    format=self._engine.settings.format,
+                    work.item.output_formats,
+                    self._places(work),  # again: the network took its time
                 )
+            chroma = result.seconds["chroma"]
+            work.watch.add({"chroma": chroma, "write": -chroma})
         except Exception as error:
             work.held = None
-            self._written.append(work.failed(error))
+            failure = _out_of_memory(work, "for a copy of this size") if is_out_of_memory(error) else error
+            self._written.append(work.failed(failure))
             return
         try:
             with work.watch.stage("thumbnail"):
                 item_id = work.item.item_id
-                self._write_thumbnail(work, self._thumbnails.grey(item_id), work.master.pixels)
-                self._write_thumbnail(work, self._thumbnails.colour(item_id), result.rgb)
-        finally:  # the copy is there, even if the disk is full now
+                self._write_thumbnail(work, self._thumbnails.grey(item_id), work.master.preview)
+                self._write_thumbnail(work, self._thumbnails.colour(item_id), result.preview(LONG_SIDE))
+        finally:  # the copies are there, even if the disk is full now
             work.held = None
             self._written.append(work.done(result, written))
 
@@ -260,6 +314,10 @@ class BatchWorker:
         except OSError as error:
             end_if_surroundings(error, work.item.path, writing=True)
             work.notes.append(f"the thumbnail {path.name} could not be written ({error.strerror or error})")
+
+
+def _out_of_memory(work: Photograph, what: str) -> ItemFailure:
+    return ItemFailure("out_of_memory", f"{work.item.name}: not enough memory, {what}")
 
 
 def _by_reference(works: Sequence[Photograph]) -> list[Photograph]:

@@ -4,7 +4,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from flows.failures import ItemFailure
-from storage.images import Master, read_master
+from storage.decoding import Decoder
+from storage.images import Master
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Reference
@@ -14,9 +15,10 @@ KEPT = 6  # some 50 MB each at 512 px
 
 
 class EncodedReferences:
-    """The references of one run."""
+    """The references of one run, read by its decoder."""
 
-    def __init__(self) -> None:
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
         self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()
 
     def encode(self, reference: "Reference", colorizer: "Colorizer") -> "tuple[EncodedReference, Master | None]":
@@ -29,13 +31,13 @@ class EncodedReferences:
         key = (reference.id, id(colorizer))
         picture: Master | None = None
         if key not in self._encoded:
-            picture = read_master(reference.path)
+            picture = self._decoder.read(reference.path)
             if picture.sha256 != reference.sha256:
                 raise ItemFailure(
                     "reference_changed",
                     f"the reference {reference.path} changed while the run was under way; run again",
                 )
-            self._encoded[key] = colorizer.encode_reference(picture.pixels)
+            self._encoded[key] = colorizer.encode_reference(picture.preview)
             while len(self._encoded) > KEPT:
                 self._encoded.popitem(last=False)
         self._encoded.move_to_end(key)

@@ -48,9 +48,18 @@ class LowMatch(Exception):  # noqa: N818 - a finding about one item, not about t
         self.confidence = confidence
 
 
+class LeftOut(Exception):  # noqa: N818 - a finding about one item, not about the program
+    """An item is left out for what it shows; `args` are the kind of content (a slug) and one line for people."""
+
+    def __init__(self, content: str, message: str) -> None:
+        super().__init__(content, message)
+        self.content = content
+        self.message = message
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is recorded of an item that failed, or was left out for its doubtful reference."""
+    """What is recorded of an item that failed, or was left out for its content or its doubtful reference."""
 
     stage: str
     error_type: str
@@ -71,6 +80,8 @@ def describe_failure(error: Exception, stage: str, path: str) -> Failure:
         raise error
     if isinstance(error, ItemFailure):
         return Failure(stage, error.error_type, error.message)
+    if isinstance(error, LeftOut):
+        return Failure(stage, error.content, error.message, "skipped")
     if isinstance(error, LowMatch):
         return Failure(stage, "low_match", error.message, "skipped", error.confidence, True)
     end_if_surroundings(error, path, writing=stage == "write")

@@ -1,6 +1,6 @@
 """Ingest: every file of the archive becomes an item, identified and hashed once, and again only when it changed.
 
-A folder of numbered film frames is one item, the film.
+A folder of numbered film frames is one item, the film; of a document each page is one.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,27 +12,28 @@ from typing import Literal
 from flows.errors import EnvironmentProblem
 from flows.failures import end_if_surroundings
 from storage.database import Database, items
-from storage.database.records import ItemRecord, Kind, KnownItem
+from storage.database.records import ItemRecord, KnownItem
+from storage.decoding import Decoder
 from storage.errors import StorageError
 from storage.film import film_sha256, frames_of_films, probe
 from storage.fixity import sha256_file
-from storage.images import identify
+from storage.images import ImageFacts
 from storage.paths import path_to_text
 from storage.signatures import FILM_SUFFIXES
 from storage.walk import Entry, FoundFile, Problem, walk_archive
 
 RECORD_EVERY = 500  # items; a kill in a long first walk loses no more hashing than that
-SKIPPED_KINDS: Mapping[Kind, str] = {
-    "page": "this is a document with pages; this version colorizes photographs and films only",
-}
+NO_SCAN = "the page holds no scan that could be colorized"
 Sequences = Literal["auto", "always", "never"]
+Key = tuple[str, int]
+"""Path and page."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestedItem:
     """One item as it lies in the archive now.
 
-    `problem` says why it cannot be colorized at all (error type, one line), `skip` why this version leaves it out.
+    `problem` says why it cannot be colorized at all (error type, one line), `skip` why it is left out.
     """
 
     record: ItemRecord
@@ -44,6 +45,11 @@ class IngestedItem:
     def path(self) -> str:
         """Path relative to the archive, as text."""
         return self.record.path
+
+    @property
+    def key(self) -> "Key":
+        """What tells it from the other items of its archive."""
+        return self.record.path, self.record.page
 
     @property
     def is_colorizable(self) -> bool:
@@ -60,7 +66,7 @@ class IngestedItem:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """What the walk found, sorted by path.
+    """What the walk found, sorted by path and page.
 
     `hashed` counts the files that were new or changed, `own` those of the output folder that were met through a link.
     """
@@ -73,7 +79,39 @@ class Ingest:
     @property
     def looked_at(self) -> int:
         """Files that the walk met, whatever they are."""
-        return len(self.items) + self.ignored + self.own
+        return sum(item.record.page == 1 for item in self.items) + self.ignored + self.own
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database has of an archive: files by path, and the further pages of documents."""
+
+    files: Mapping[str, KnownItem] = field(default_factory=dict)
+    pages: Mapping[str, Mapping[int, KnownItem]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, database: Database | None, archive: str) -> "_Known":
+        if database is None:
+            return cls()
+        return cls(items.known(database, archive), items.further_pages(database, archive))
+
+    def of(self, key: Key) -> KnownItem | None:
+        path, page = key
+        return self.files.get(path) if page == 1 else self.pages.get(path, {}).get(page)
+
+    def all_of(self, path: str) -> list[KnownItem]:
+        """The pages of a file as it was last seen, in their order; rows of pages that it had before are left out."""
+        first = self.files[path]
+        rows = [first]
+        further = self.pages.get(path, {})
+        while (row := further.get(len(rows) + 1)) is not None and _is_as(row, first):
+            rows.append(row)
+        return rows
+
+
+def _is_as(row: KnownItem, first: KnownItem) -> bool:
+    facts = ("size_bytes", "mtime_ns", "sha256", "kind")
+    return all(getattr(row, name) == getattr(first, name) for name in facts)
 
 
 @dataclass(slots=True)
@@ -86,6 +124,7 @@ class _Tally:
 
 def ingest_archive(
     database: Database | None,
+    decoder: Decoder,
     archive: Path,
     output: Path | None = None,
     *,
@@ -98,21 +137,22 @@ def ingest_archive(
     there is none yet, and records nothing; what is new is then not hashed.
 
     Args:
+        decoder: looks at the headers of pictures and documents.
         output: the output folder; our own copies in it are no masters, should a link in the archive lead there.
         sequences: whether folders of numbered TIFF or DPX pictures are films: always, never, or where they look so.
 
     Raises:
         EnvironmentProblem: the archive folder itself cannot be listed, or its disk or share is gone.
     """
-    known = items.known(database, path_to_text(archive)) if database is not None else {}
+    known = _Known.read(database, path_to_text(archive))
     tally = _Tally()
     found: list[IngestedItem] = []
     is_own = _lies_in(output)
-    for entry in _with_sequences(archive, walk_archive(archive), known, sequences):
+    for entry in _with_sequences(archive, walk_archive(archive), known.files, sequences):
         if is_own(entry.path):
             tally.own += 1
         elif isinstance(entry, FoundFile):
-            tally.items.append(_examine(archive, entry, known, tally, hashing=record))
+            tally.items += _examine(archive, entry, known, tally, decoder, hashing=record)
         elif isinstance(entry, Problem):
             if not entry.relative.parts:
                 raise EnvironmentProblem(entry.message)
@@ -122,7 +162,7 @@ def ingest_archive(
         if database is not None and record and len(tally.items) - len(found) >= RECORD_EVERY:
             found += _record(database, tally.items[len(found) :], known)
     found += _record(database, tally.items[len(found) :], known) if database is not None and record else tally.items
-    found.sort(key=lambda item: item.path)
+    found.sort(key=lambda item: item.key)
     return Ingest(tuple(found), tally.ignored, tally.hashed, tally.own)
 
 
@@ -186,8 +226,9 @@ def _resolved(path: Path) -> Path:
 
 
 def _examine(
-    archive: Path, found: FoundFile, known: Mapping[str, KnownItem], tally: _Tally, *, hashing: bool
-) -> IngestedItem:
+    archive: Path, found: FoundFile, known: _Known, tally: _Tally, decoder: Decoder, *, hashing: bool
+) -> list[IngestedItem]:
+    """The items that a file is: one, or one for each page."""
     path = path_to_text(found.relative)
     record = ItemRecord(
         archive=path_to_text(archive),
@@ -197,58 +238,41 @@ def _examine(
         mtime_ns=found.mtime_ns,
         format=found.format,
     )
-    skip = SKIPPED_KINDS.get(found.kind)
-    earlier = known.get(path)
+    earlier = known.files.get(path)
     unchanged = earlier and (earlier.size_bytes, earlier.mtime_ns) == (found.size_bytes, found.mtime_ns)
-    if earlier and unchanged and earlier.sha256 and (earlier.width or skip):
-        record = replace(
-            record,
-            format=earlier.format,
-            width=earlier.width,
-            height=earlier.height,
-            channels=earlier.channels,
-            bit_depth=earlier.bit_depth,
-            frames=earlier.frames,
-            duration_seconds=earlier.duration_seconds,
-            sha256=earlier.sha256,
-        )
-        return IngestedItem(record, earlier.id, skip=skip or _pages_of_known(found, record))
+    if earlier and unchanged and earlier.sha256 and earlier.width is not None:
+        return [_item(_as_known(record, row), row.id) for row in known.all_of(path)]
     tally.hashed += 1
-    return _identify(record, found.path, skip, hashing=hashing)
+    return _identify(record, found.path, decoder, hashing=hashing)
 
 
-def _pages_of_known(found: FoundFile, record: ItemRecord) -> str | None:
-    # only TIFF photographs can turn out to have pages; their header is read again, which costs no decoding
-    if (record.format or "").lower() not in ("tiff", "tif", "bigtiff"):
-        return None
-    try:
-        return _too_many_pages(identify(found.path).pages)
-    except (StorageError, OSError):
-        return None  # the batch will say what is wrong with it
+def _as_known(record: ItemRecord, row: KnownItem) -> ItemRecord:
+    return replace(
+        record,
+        kind=row.kind,
+        page=row.page,
+        format=row.format,
+        width=row.width,
+        height=row.height,
+        channels=row.channels,
+        bit_depth=row.bit_depth,
+        frames=row.frames,
+        duration_seconds=row.duration_seconds,
+        sha256=row.sha256,
+    )
 
 
-def _too_many_pages(pages: int) -> str | None:
-    return f"the file holds {pages} pages; this version colorizes single photographs" if pages > 1 else None
+def _item(record: ItemRecord, item_id: int | None = None) -> IngestedItem:
+    return IngestedItem(record, item_id, skip=NO_SCAN if record.kind == "page" and not record.width else None)
 
 
-def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool) -> IngestedItem:
-    problem = None
+def _identify(record: ItemRecord, file: Path, decoder: Decoder, *, hashing: bool) -> list[IngestedItem]:
     try:
         if hashing:
             record = replace(record, sha256=film_sha256(file) if record.kind == "film" else sha256_file(file))
         if record.kind == "film":
-            record = _film(record, file)
-        elif skip is None:
-            facts = identify(file)
-            record = replace(
-                record,
-                format=facts.format,
-                width=facts.width,
-                height=facts.height,
-                channels=facts.channels,
-                bit_depth=facts.bit_depth,
-            )
-            skip = _too_many_pages(facts.pages)
+            return [_item(_film(record, file))]
+        pages = decoder.identify(file)
     except StorageError as error:
         end_if_surroundings(error, record.path)
         problem = (error.error_type, error.message)
@@ -258,7 +282,21 @@ def _identify(record: ItemRecord, file: Path, skip: str | None, *, hashing: bool
             "unreadable",
             f"{record.path} cannot be read ({error.strerror}); check its permissions and the disk",
         )
-    return IngestedItem(record, problem=problem, skip=skip)
+    else:
+        kind = "page" if record.kind == "page" or len(pages) > 1 else record.kind
+        return [_item(_picture(replace(record, kind=kind, page=page), facts)) for page, facts in enumerate(pages, 1)]
+    return [IngestedItem(record, problem=problem)]
+
+
+def _picture(record: ItemRecord, facts: ImageFacts) -> ItemRecord:
+    return replace(
+        record,
+        format=facts.format,
+        width=facts.width,
+        height=facts.height,
+        channels=facts.channels,
+        bit_depth=facts.bit_depth,
+    )
 
 
 def _film(record: ItemRecord, path: Path) -> ItemRecord:
@@ -291,15 +329,18 @@ def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
     return IngestedItem(record, problem=(problem.error_type, problem.message))
 
 
-def _record(database: Database, found: list[IngestedItem], known: Mapping[str, KnownItem]) -> list[IngestedItem]:
+def _record(database: Database, found: list[IngestedItem], known: _Known) -> list[IngestedItem]:
     """Write what differs from the database, and give every item its id."""
-    changed = [item.record for item in found if item.item_id is None and not _same(item.record, known)]
+    changed = [item.record for item in found if item.item_id is None and not _same(item.record, known.of(item.key))]
     ids = items.upsert(database, changed) if changed else {}
-    by_path = {path: earlier.id for path, earlier in known.items()} | {path: ids[path, page] for path, page in ids}
-    return [replace(item, item_id=by_path[item.path]) for item in found]
+
+    def id_of(item: IngestedItem) -> int:
+        earlier = known.of(item.key)
+        return ids[item.key] if item.key in ids or earlier is None else earlier.id
+
+    return [item if item.item_id is not None else replace(item, item_id=id_of(item)) for item in found]
 
 
-def _same(record: ItemRecord, known: Mapping[str, KnownItem]) -> bool:
-    earlier = known.get(record.path)
+def _same(record: ItemRecord, earlier: KnownItem | None) -> bool:
     facts = ("size_bytes", "mtime_ns", "sha256", "kind", "format", "width", "height")
     return earlier is not None and all(getattr(earlier, name) == getattr(record, name) for name in facts)

@@ -9,6 +9,9 @@ from storage.paths import path_to_text, text_to_path
 _SUFFIXES = {
     "tiff": (".tif", ".tiff"),
     "png": (".png",),
+    "jp2": (".jp2", ".jpf", ".jpx"),
+    "pdf": (".pdf",),
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "ffv1": (".mkv",),
     "h264": (".mp4",),
     "prores": (".mov",),
@@ -25,7 +28,7 @@ def output_path(path: str, output_format: str) -> str:
     `a/b.jpg.tif`. A film that is a folder of frames is a file beside where the folder would be: `a/reel` ->
     `a/reel.mkv`.
     """
-    suffixes = _SUFFIXES[output_format]
+    suffixes = _SUFFIXES[output_format.partition(":")[0]]  # "jpeg:2048" is a JPEG
     relative = PurePosixPath(text_to_path(path))
     if not relative.name:
         relative = PurePosixPath(_ARCHIVE_ITSELF)
@@ -34,18 +37,24 @@ def output_path(path: str, output_format: str) -> str:
     return path_to_text(relative)
 
 
+def page_path(path: str, page: int, output_format: str) -> str:
+    """Path of the copy of a single page of a document: `a/b.pdf` -> `a/b.pdf.page-0007.jpg`."""
+    relative = PurePosixPath(text_to_path(path))
+    return output_path(path_to_text(relative.with_name(f"{relative.name}.page-{page:04}")), output_format)
+
+
 def output_paths(path: str, output_formats: Sequence[str]) -> tuple[str, ...]:
     """The paths of a master's copies, one in each format."""
     return tuple(output_path(path, output_format) for output_format in output_formats)
 
 
-def find_conflicts(formats: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
+def find_conflicts(copies: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
     """Masters that cannot have their copies because an earlier one (in sorted order) has a place of theirs already.
 
     Two copies with the same name clash, and so does a copy whose name is needed as a folder by another.
 
     Args:
-        formats: each master's path with the formats of its copies.
+        copies: each master's path with those of its copies.
 
     Returns:
         The master's path -> path of the master that holds the place.
@@ -53,8 +62,7 @@ def find_conflicts(formats: Iterable[tuple[str, Sequence[str]]]) -> dict[str, st
     owners: dict[str, str] = {}
     folders: dict[str, str] = {}
     conflicts: dict[str, str] = {}
-    for path, output_formats in sorted(formats):
-        targets = output_paths(path, output_formats)
+    for path, targets in sorted(copies):
         parents = {parent.as_posix() for target in targets for parent in PurePosixPath(target).parents} - {"."}
         holder = _holder(targets, parents, owners, folders)
         if holder is not None:

@@ -5,14 +5,18 @@ from os.path import lexists
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from flows.copies import ACCESS, write_copies
 from flows.destination import carries_our_mark
+from flows.encodings import rgb_space
 from flows.engine import resolve_device
 from flows.errors import ExitCode, FlowError, UsageError
 from flows.run_record import file_provenance
 from storage.errors import StorageError
-from storage.images import Master, WrittenDerivative, read_master, write_derivative
+from storage.images import Master, WrittenDerivative, read_master
 
-_FORMATS: dict[str, Literal["tiff", "png"]] = {".tif": "tiff", ".tiff": "tiff", ".png": "png"}
+_FORMATS = {".tif": "tiff", ".tiff": "tiff", ".png": "png", ".jp2": "jp2", ".jpg": ACCESS, ".jpeg": ACCESS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,7 @@ class PairSettings:
     size: int = 512
     attention: Literal["sparse", "dense"] = "sparse"
     device: str = "auto"
-    format: Literal["tiff", "png"] | None = None
+    format: Literal["tiff", "png", "jp2"] | None = None
     shot_threshold: float = 8.0
     steady: bool = True
 
@@ -46,8 +50,12 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
     refuse_to_harm(settings)
     form = settings.format or _FORMATS.get(settings.output.suffix.lower())
     if form is None:
-        raise UsageError(f"the output {settings.output} needs a name that ends in .tif or .png, or --format")
+        raise UsageError(
+            f"the output {settings.output} needs a name that ends in .tif, .png, .jp2 or .jpg, or --format"
+        )
     target, reference = read_picture(settings.target), read_picture(settings.reference)
+    if target.facts.pages > 1:
+        raise PairFailed(f"{settings.target} has {target.facts.pages} pages; use `archive-colorizer run` for documents")
     from sscn import Colorizer
 
     colorizer = Colorizer.from_pretrained(
@@ -56,9 +64,16 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
         attention=settings.attention,
         size=settings.size,
     )
-    result = colorizer.colorize(target.pixels, colorizer.encode_reference(reference.pixels))
+    result = colorizer.predict(
+        target.samples,
+        colorizer.encode_reference(reference.preview),
+        orientation=target.metadata.orientation,
+        space=rgb_space(target.encoding),
+        copy_space=rgb_space(target.copy_encoding),
+        dtype=np.uint16 if target.bit_depth == 16 else np.uint8,
+    )
     provenance = file_provenance(settings.reference, reference.sha256, colorizer)
-    return write_derivative(settings.output, result.rgb, target, provenance, format=form)
+    return write_copies(result.rows, target, provenance, [form], [settings.output])[0]
 
 
 def refuse_to_harm(settings: PairSettings) -> None:

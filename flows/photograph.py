@@ -1,5 +1,6 @@
-"""One photograph on its way through a batch, and what is recorded of it when that ends."""
+"""One photograph or page on its way through a batch, and what is recorded of it when that ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
@@ -8,11 +9,12 @@ from flows.chosen import ChosenReference
 from flows.failures import describe_failure
 from flows.planning import PendingItem
 from flows.stopwatch import Stopwatch, peak_memory_bytes
-from storage.database.records import ItemOutcome, MatchRecord, StageTiming
+from storage.database.records import CopyRecord, ItemOutcome, MatchRecord, StageTiming
 from storage.images import Master, WrittenDerivative
 
 if TYPE_CHECKING:  # see flows.engine
-    from sscn import ColorizationResult, Colorizer
+    from sscn import Colorizer
+    from sscn.colorized import ColorizedPicture
 
 
 class _CommonFields(TypedDict):
@@ -48,19 +50,20 @@ class Photograph:
     def master(self) -> Master:
         """The master, which is in memory."""
         if self.held is None:
-            raise RuntimeError(f"the master of {self.item.path} is not in memory")
+            raise RuntimeError(f"the master of {self.item.name} is not in memory")
         return self.held
 
     @property
     def chosen(self) -> ChosenReference:
         """The reference, which has been chosen."""
         if self.found is None:
-            raise RuntimeError(f"no reference was chosen for {self.item.path}")
+            raise RuntimeError(f"no reference was chosen for {self.item.name}")
         return self.found
 
-    def done(self, result: "ColorizationResult", written: WrittenDerivative) -> ItemOutcome:
-        """The outcome of one whose copy is in its place."""
+    def done(self, result: "ColorizedPicture", copies: Sequence[WrittenDerivative]) -> ItemOutcome:
+        """The outcome of one whose copies, the main one first, are in their places."""
         chosen = self.chosen
+        written, *further = copies
         return ItemOutcome(
             **self._common(),
             state="done",
@@ -81,6 +84,15 @@ class Photograph:
             match_confidence=chosen.match_confidence,
             low_match=chosen.low_match,
             message="; ".join(self.notes) or None,
+            copies=tuple(
+                CopyRecord(
+                    output_path=path,
+                    output_sha256=copy.sha256,
+                    output_bytes=copy.size_bytes,
+                    output_format=copy.format,
+                )
+                for path, copy in zip(self.item.output_paths[1:], further, strict=True)
+            ),
         )
 
     def failed(self, error: Exception) -> ItemOutcome:
@@ -90,7 +102,7 @@ class Photograph:
             EnvironmentProblem: the disk is full or gone.
             DatabaseError: the database is away.
         """
-        failure = describe_failure(error, self.stage, self.item.path)
+        failure = describe_failure(error, self.stage, self.item.name)
         return ItemOutcome(
             **self._common(),
             state=failure.state,

@@ -1,13 +1,19 @@
-"""Plan: which items are pending, which stand failed or are left out, and how the pending ones are cut into batches."""
+"""Plan: which items are pending, which stand failed or are left out, and how the pending ones are cut into batches.
+
+The pages of a document have one copy together, so that they are pending together.
+"""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Literal
 
-from flows.ingest import IngestedItem
-from flows.naming import find_conflicts, output_paths
-from storage.database.records import CurrentColorization, ItemOutcome, Kind
+from flows.content import LEFT_OUT
+from flows.ingest import IngestedItem, Key
+from flows.naming import find_conflicts, output_paths, page_path
+from storage.database.records import CurrentColorization, ItemOutcome, ItemRecord, Kind
 
 # decoded masters held in memory at once, in bytes; a bigger picture is worked on alone
 CHUNK_BYTES = 192 * 1024 * 1024
@@ -24,7 +30,7 @@ class PendingItem:
     """One master to be colorized.
 
     Its copies go to `output_paths`, one in each of `output_formats`, the main one first (relative to the output folder,
-    as text).
+    as text). The main copy of a page is that of its whole document.
     """
 
     item_id: int
@@ -35,6 +41,14 @@ class PendingItem:
     output_paths: tuple[str, ...]
     request_key: str
     decoded_bytes: int
+    page: int = 1
+    format: str | None = None
+    """Of the master."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return named(self.path, self.page, self.kind)
 
     @property
     def output_path(self) -> str:
@@ -57,7 +71,7 @@ class Plan:
 
     `to_record` are outcomes that are known before any picture is decoded (damaged, clashing or left out) and not yet
     in the database, `refused` those of them that failed. `standing` failed earlier and still does; `finished` is what
-    is done already, by path with the id of the reference.
+    is done already, by path and page with the id of the reference; `skipped` counts what is left out.
     """
 
     items: int
@@ -65,7 +79,7 @@ class Plan:
     to_record: tuple[ItemOutcome, ...]
     refused: tuple[StandingFailure, ...]
     standing: tuple[StandingFailure, ...]
-    finished: Mapping[str, int | None]
+    finished: Mapping[Key, int | None]
     skipped: int
 
     @property
@@ -82,6 +96,12 @@ class Request:
     weights_sha256: str
     parameters: Mapping[str, str | int | float]
     output_formats: tuple[str, ...]
+    pdf: "Request | None" = None
+    """For pages of a PDF, where that is another one."""
+
+    def of(self, record: ItemRecord) -> "Request":
+        """What is asked for an item of this kind."""
+        return self.pdf if self.pdf is not None and record.format == "pdf" else self
 
     def key(self, source_sha256: str, pinned: str = "") -> str:
         """One digest for a master, and for what is pinned to it: equal key, equal output."""
@@ -96,55 +116,127 @@ class Request:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def named(path: str, page: int, kind: Kind) -> str:
+    """What messages call an item."""
+    return f"{path}, page {page}" if kind == "page" else path
+
+
+State = Literal["pending", "finished", "standing", "skipped"]
+
+
+@dataclass(slots=True)
+class _Making:
+    """A plan in the making."""
+
+    pending: list[PendingItem] = field(default_factory=list)
+    to_record: list[ItemOutcome] = field(default_factory=list)
+    refused: list[StandingFailure] = field(default_factory=list)
+    standing: list[StandingFailure] = field(default_factory=list)
+    finished: dict[Key, int | None] = field(default_factory=dict)
+    skipped: int = 0
+
+    def add_known(self, item: IngestedItem, known: ItemOutcome, earlier: CurrentColorization | None) -> None:
+        """An item whose outcome needs no work."""
+        self.skipped += known.state == "skipped"
+        if earlier is None or not _says_the_same(earlier, known):
+            self.to_record.append(known)
+            if known.state == "failed":
+                self.refused.append(StandingFailure(name_of(item), known.stage or "", known.message or ""))
+        elif known.state == "failed":
+            self.standing.append(_standing(item, earlier))
+
+    def add(self, state: State, item: PendingItem, of: IngestedItem, earlier: CurrentColorization | None) -> None:
+        """An item that can be colorized."""
+        if state == "pending" or earlier is None:
+            self.pending.append(item)
+        elif state == "finished":
+            self.finished[of.key] = earlier.reference_id
+        elif state == "standing":
+            self.standing.append(_standing(of, earlier))
+        else:
+            self.skipped += 1
+
+
 def make_plan(
     found: Sequence[IngestedItem],
     current: Mapping[int, CurrentColorization],
     requests: Mapping[Kind, Request],
     *,
     retry_failed: bool = False,
+    colorize_all: bool = False,
     output_is_there: Callable[[str, int | None], bool],
     pinned: Callable[[str], str] = lambda path: "",
 ) -> Plan:
     """Compare what lies in the archive with what the database says about this output folder.
 
     Args:
-        found: the items of the archive.
+        found: the items of the archive, the pages of a document beside each other.
         current: newest colorization of each item in this output folder.
         requests: what is asked for, for each kind of items that can be colorized.
+        retry_failed: try again what failed, and look again at what was left out for its content.
+        colorize_all: nothing is left out for its content.
         output_is_there: tells for an output path and its recorded size in bytes whether the file is there.
         pinned: what is pinned to the item with this path (`flows.pins.Pins.state`).
     """
     colorizable = [item for item in found if item.is_colorizable]
-    conflicts = find_conflicts((item.path, requests[item.record.kind].output_formats) for item in colorizable)
-    pending: list[PendingItem] = []
-    to_record: list[ItemOutcome] = []
-    refused: list[StandingFailure] = []
-    standing: list[StandingFailure] = []
-    finished: dict[str, int | None] = {}
-    skipped = 0
-    for item in found:
-        earlier = current.get(item.item_id) if item.item_id is not None else None
-        known = _known_outcome(item, conflicts)
-        if known is not None:
-            skipped += known.state == "skipped"
-            if earlier is None or not _says_the_same(earlier, known):
-                to_record.append(known)
-                if known.state == "failed":
-                    refused.append(StandingFailure(item.path, known.stage or "", known.message or ""))
-            elif known.state == "failed":
-                standing.append(_standing(item, earlier))
-            continue
-        request = requests[item.record.kind]
-        key = request.key(item.record.sha256 or "", pinned(item.path))
-        if earlier and earlier.request_key == key:
-            if earlier.state == "failed" and not retry_failed and earlier.error_type not in PASSING:
-                standing.append(_standing(item, earlier))
+    conflicts = find_conflicts(_copies(colorizable, requests).items())
+    making = _Making()
+
+    def state_of(item: IngestedItem, key: str) -> State:
+        earlier = current.get(item.item_id or 0)
+        if earlier is None:
+            return "pending"
+        if earlier.state == "skipped" and earlier.error_type in LEFT_OUT and not (colorize_all or retry_failed):
+            return "skipped" if earlier.source_sha256 == item.record.sha256 else "pending"
+        if earlier.request_key != key:
+            return "pending"
+        if earlier.state == "failed" and not retry_failed and earlier.error_type not in PASSING:
+            return "standing"
+        return "finished" if earlier.state == "done" and _all_there(earlier, output_is_there) else "pending"
+
+    for path, group in groupby(found, key=lambda item: item.path):
+        states: list[tuple[State, PendingItem, IngestedItem]] = []
+        for item in group:
+            known = _known_outcome(item, conflicts)
+            if known is not None:
+                making.add_known(item, known, current.get(item.item_id or 0))
                 continue
-            if earlier.state == "done" and _all_there(earlier, output_is_there):
-                finished[item.path] = earlier.reference_id
-                continue
-        pending.append(_pending(item, key, request.output_formats))
-    return Plan(len(found), tuple(pending), tuple(to_record), tuple(refused), tuple(standing), finished, skipped)
+            request = requests[item.record.kind].of(item.record)
+            key = request.key(item.record.sha256 or "", pinned(path))
+            states.append((state_of(item, key), _pending(item, key, request), item))
+        is_made = any(state == "pending" for state, _, _ in states)
+        for state, pending, item in states:
+            # a document is made as a whole; only what is left out of it stays so
+            state = "pending" if is_made and state != "skipped" else state
+            making.add(state, pending, item, current.get(item.item_id or 0))
+    return Plan(
+        len(found),
+        tuple(making.pending),
+        tuple(making.to_record),
+        tuple(making.refused),
+        tuple(making.standing),
+        making.finished,
+        making.skipped,
+    )
+
+
+def _copies(items: Iterable[IngestedItem], requests: Mapping[Kind, Request]) -> dict[str, list[str]]:
+    """The paths of the copies of every file, with those of all its pages."""
+    copies: dict[str, list[str]] = {}
+    for item in items:
+        paths = copies.setdefault(item.path, [])
+        paths += (
+            path for path in _output_paths(item, requests[item.record.kind].of(item.record)) if path not in paths[:1]
+        )
+    return copies
+
+
+def _output_paths(item: IngestedItem, request: Request) -> tuple[str, ...]:
+    formats = request.output_formats
+    if item.record.kind != "page":
+        return output_paths(item.path, formats)
+    access = (page_path(item.path, item.record.page, one) for one in formats[1:])
+    return (*output_paths(item.path, formats[:1]), *access)
 
 
 def _known_outcome(item: IngestedItem, conflicts: Mapping[str, str]) -> ItemOutcome | None:
@@ -154,7 +246,7 @@ def _known_outcome(item: IngestedItem, conflicts: Mapping[str, str]) -> ItemOutc
         error_type, message = item.problem
         return replace(outcome, state="failed", error_type=error_type, message=message)
     if item.skip is not None:
-        return replace(outcome, error_type="not_a_photograph", message=item.skip)
+        return replace(outcome, error_type="no_scan", message=item.skip)
     if item.path in conflicts:
         message = (
             f"{item.path}: the copy would have the same name as that of {conflicts[item.path]}; rename one of the two"
@@ -169,7 +261,12 @@ def _says_the_same(earlier: CurrentColorization, known: ItemOutcome) -> bool:
 
 
 def _standing(item: IngestedItem, earlier: CurrentColorization) -> StandingFailure:
-    return StandingFailure(item.path, earlier.stage or "", earlier.message or "failed in an earlier run")
+    return StandingFailure(name_of(item), earlier.stage or "", earlier.message or "failed in an earlier run")
+
+
+def name_of(item: IngestedItem) -> str:
+    """What messages call an item; what is wrong with a document as a whole is no page's fault."""
+    return item.path if item.problem is not None else named(item.path, item.record.page, item.record.kind)
 
 
 def _all_there(earlier: CurrentColorization, output_is_there: Callable[[str, int | None], bool]) -> bool:
@@ -178,16 +275,18 @@ def _all_there(earlier: CurrentColorization, output_is_there: Callable[[str, int
     return all(path is not None and output_is_there(path, size) for path, size in files)
 
 
-def _pending(item: IngestedItem, key: str, output_formats: tuple[str, ...]) -> PendingItem:
+def _pending(item: IngestedItem, key: str, request: Request) -> PendingItem:
     return PendingItem(
         item_id=item.item_id or 0,
         path=item.path,
         kind=item.record.kind,
         sha256=item.record.sha256 or "",
-        output_formats=output_formats,
-        output_paths=output_paths(item.path, output_formats),
+        output_formats=request.output_formats,
+        output_paths=_output_paths(item, request),
         request_key=key,
         decoded_bytes=item.decoded_bytes,
+        page=item.record.page,
+        format=item.record.format,
     )
 
 

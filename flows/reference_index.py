@@ -9,6 +9,7 @@ from flows.filters import told
 from flows.progress import Progress
 from flows.settings import RunSettings
 from storage.database import Database
+from storage.decoding import Decoder
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import SearchableLibrary
@@ -18,7 +19,7 @@ _FAILURES_SHOWN = 10
 
 
 def index_references(
-    settings: RunSettings, database: Database, engine: Engine, progress: Progress, run_id: int
+    settings: RunSettings, database: Database, engine: Engine, decoder: Decoder, progress: Progress, run_id: int
 ) -> tuple["SearchableLibrary", int]:
     """Make the references ready to be searched; only new or changed pictures are embedded. Close the library.
 
@@ -33,10 +34,15 @@ def index_references(
 
     progress.say(f"looking through the references {settings.references}")
     if ReferenceLibrary.is_library(settings.references):
-        borrowed = BorrowedLibrary(settings.references, engine.embedder, database, run_id)
+        borrowed = BorrowedLibrary(settings.references, engine.embedder, database, run_id, read=decoder.read)
         return _usable(borrowed, settings, engine), len(borrowed)
     library = ReferenceLibrary(
-        database, settings.output / INDEX_FOLDER, engine.embedder, library_root=settings.references, run_id=run_id
+        database,
+        settings.output / INDEX_FOLDER,
+        engine.embedder,
+        library_root=settings.references,
+        run_id=run_id,
+        read=decoder.read,
     )
     report = library.add([settings.references], progress=counted(progress, "references"))
     for failed in report.failed[:_FAILURES_SHOWN]:

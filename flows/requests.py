@@ -1,6 +1,7 @@
 """What a run asks for: everything that decides the pixels of its copies, apart from the masters."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.film.given import GivenReferences
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # see flows.engine
 def requests_of(
     settings: RunSettings, colorizer: "Colorizer", given: GivenReferences, where: "ReferenceFilter | None"
 ) -> Mapping[Kind, Request]:
-    """One request for photographs, one for films.
+    """One request for photographs, one for the pages of documents, one for films.
 
     The references count by their folder, not by what is in it: one more picture there must not make a whole
     archive pending. The filter counts by its conditions, references given for films with their pictures.
@@ -35,8 +36,15 @@ def requests_of(
         reference_choice=choice + _variety(settings),
         weights_sha256=colorizer.weights_sha256,
         parameters=colorizer.parameters,
-        output_formats=(settings.format,),
+        output_formats=settings.formats,
     )
+    quality = {} if settings.pdf_quality is None else {"pdf_quality": settings.pdf_quality}
+    pdf_pages = replace(
+        photographs,
+        parameters={**colorizer.parameters, **quality},
+        output_formats=(settings.pdf, *settings.access_formats),
+    )
+    pages = replace(photographs, output_formats=("tiff", *settings.access_formats), pdf=pdf_pages)
     films = Request(
         reference_choice=f"{choice}:{_state(given)}",
         weights_sha256=colorizer.weights_sha256,
@@ -49,7 +57,7 @@ def requests_of(
         },
         output_formats=settings.film_formats,
     )
-    return {"photograph": photographs, "film": films}
+    return {"photograph": photographs, "page": pages, "film": films}
 
 
 def _variety(settings: RunSettings) -> str:

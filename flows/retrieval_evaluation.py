@@ -208,7 +208,7 @@ def _photographs(folder: Path) -> list[tuple[str, Pixels]]:
     """Name below the folder and pixels of every picture that has colour; what cannot be read is passed over."""
     from retrieval.colour import has_colour
 
-    found = [(name, _small(one.pixels)) for name, one in pictures_below(folder) if has_colour(one.pixels)]
+    found = [(name, _small(one.preview)) for name, one in pictures_below(folder) if has_colour(one.preview)]
     return sorted(found, key=lambda one: one[0])
 
 

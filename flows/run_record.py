@@ -30,6 +30,8 @@ _LIBRARIES = (
     "pillow",
     "tifffile",
     "imagecodecs",
+    "pikepdf",
+    "pypdfium2",
     "prefect",
     "sqlalchemy",
 )
@@ -54,6 +56,10 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             "low_match": settings.low_match,
             "skip_low_match": settings.skip_low_match,
             "format": settings.format,
+            "access": settings.access,
+            "pdf": settings.pdf,
+            "pdf_quality": settings.pdf_quality,
+            "colorize_all": settings.colorize_all,
             "film_format": settings.film_format,
             "shot_threshold": settings.shot_threshold,
             "steady": settings.steady,
@@ -107,8 +113,10 @@ def film_labels(source_sha256: str, colorizer: "Colorizer") -> dict[str, str]:
     }
 
 
-def file_provenance(reference: Path, reference_sha256: str, colorizer: "Colorizer") -> DerivativeProvenance:
-    """What a copy says about how it came to be."""
+def file_provenance(
+    reference: Path | None, reference_sha256: str | None, colorizer: "Colorizer"
+) -> DerivativeProvenance:
+    """What a copy says about how it came to be; without a reference where it has several."""
     return DerivativeProvenance(
         software=SOFTWARE,
         version=code_version(),
@@ -116,6 +124,6 @@ def file_provenance(reference: Path, reference_sha256: str, colorizer: "Colorize
         ai_system_version=colorizer.weights_sha256,
         when=datetime.now(UTC),
         parameters=colorizer.parameters,
-        reference_name=path_to_text(reference.name),
+        reference_name=path_to_text(reference.name) if reference is not None else None,
         reference_sha256=reference_sha256,
     )

@@ -31,7 +31,9 @@ def _fraction(value: object) -> object:
 
 
 Rate = Annotated[Fraction, BeforeValidator(_fraction), PlainSerializer(str)]
+_FORMATS = "(tiff|png|jp2)"
 _FILM_FORMATS = "(ffv1|h264|prores)"
+_LEAST_QUALITY = 50
 
 
 class RunSettings(FilterSettings):
@@ -55,7 +57,19 @@ class RunSettings(FilterSettings):
     variety: float = Field(0, ge=0, le=1, description="how much worse a reference may be, to spare one used before")
     low_match: float = Field(0.5, ge=0, le=1, description="match confidence below which a reference is doubtful")
     skip_low_match: bool = Field(False, description="leave out what has only a doubtful reference")
-    format: Literal["tiff", "png"] = Field("tiff", description="file format of the colorized photographs")
+    format: str = Field(
+        "tiff",
+        pattern=rf"^{_FORMATS}(,{_FORMATS})*$",
+        description="tiff, png or jp2 for the photographs, or several of them",
+    )
+    access: str | None = Field(
+        None, pattern=r"^jpeg(:[1-9]\d{0,4})?$", description="a JPEG of each picture besides: jpeg, or jpeg:LONG SIDE"
+    )
+    pdf: Literal["pdf", "tiff"] = Field("pdf", description="whether the copy of a PDF is a PDF or a TIFF of its pages")
+    pdf_quality: int | None = Field(
+        None, ge=_LEAST_QUALITY, le=100, description="JPEG quality in PDF copies, also of pages that had no JPEG"
+    )
+    colorize_all: bool = Field(False, description="colorize also text, blanks, negatives and what is in colour already")
     film_format: str = Field(
         "ffv1", pattern=rf"^{_FILM_FORMATS}(,{_FILM_FORMATS})*$", description="ffv1, h264, prores, or several of them"
     )
@@ -90,8 +104,9 @@ class RunSettings(FilterSettings):
             raise ValueError(f"the reference {self.reference} does not exist; check the path")
         if self.pins is not None and not self.pins.is_file():
             raise ValueError(f"the pins {self.pins} are no file; give the path of a CSV")
-        if len(set(self.film_formats)) < len(self.film_formats):
-            raise ValueError(f"--film-format: {self.film_format} names a format twice; name each once")
+        for option, formats in (("format", self.format), ("film-format", self.film_format)):
+            if len(set(formats.split(","))) < len(formats.split(",")):
+                raise ValueError(f"--{option}: {formats} names a format twice; name each once")
         self._check_apart()
         return self
 
@@ -110,6 +125,16 @@ class RunSettings(FilterSettings):
         database = sqlite_path(self.database_url)
         if database is not None and database.resolve().is_relative_to(archive):
             raise ValueError(f"the database {database} lies inside the archive; choose a place elsewhere")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats of a photograph's copies, the main one first, that for access last."""
+        return (*self.format.split(","), *self.access_formats)
+
+    @property
+    def access_formats(self) -> tuple[str, ...]:
+        """The format of copies for access, if there are to be any."""
+        return (self.access,) if self.access else ()
 
     @property
     def film_formats(self) -> tuple[str, ...]:
@@ -177,7 +202,12 @@ def _first_line(error: ValidationError) -> str:
         return str(problem["ctx"]["error"])
     option = f"--{name.replace('_', '-')}"
     if problem["type"] == "string_pattern_mismatch":
-        known = {"device": "auto, cpu, cuda or cuda:N", "film_format": "ffv1, h264 or prores, or several with commas"}
+        known = {
+            "device": "auto, cpu, cuda or cuda:N",
+            "format": "tiff, png or jp2, or several with commas",
+            "film_format": "ffv1, h264 or prores, or several with commas",
+            "access": "jpeg, or jpeg:2048 for a long side of 2048 pixels",
+        }
         return f"{option}: {problem['input']!r} is not known; use {known[name]}"
     if name == "sequence_rate":
         return (

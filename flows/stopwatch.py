@@ -11,6 +11,7 @@ from storage.database.records import StageTiming
 STAGES = (
     "analyse",
     "read",
+    "content",
     "embed",
     "search",
     "rerank",

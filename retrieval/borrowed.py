@@ -16,9 +16,11 @@ from retrieval.errors import RetrievalError
 from retrieval.files import path_of, text_of
 from retrieval.filters import ReferenceFilter
 from retrieval.library import DATABASE_NAME, INDEX_FOLDER, OWN_FOLDER, ReferenceLibrary
+from retrieval.reading import Read
 from retrieval.records import Match, Reference
 from storage.database import Database, open_database, reference_metadata, reference_vectors, references
 from storage.database.records import KnownReference, ReferenceRecord
+from storage.images import read_master
 from storage.paths import path_to_text
 
 
@@ -36,7 +38,14 @@ class BorrowedLibrary:
         DatabaseError: its database cannot be opened.
     """
 
-    def __init__(self, folder: Path, embedder: Embedder, database: Database, run_id: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        embedder: Embedder,
+        database: Database,
+        run_id: int | None = None,
+        read: Read = read_master,
+    ) -> None:
         if not ReferenceLibrary.is_library(folder):
             raise RetrievalError(f"there is no reference library in {path_to_text(folder)}")
         self._root = folder.resolve()
@@ -47,7 +56,7 @@ class BorrowedLibrary:
         self._source = open_database(f"sqlite:///{self._root / DATABASE_NAME}", create=False)
         try:
             self._library = ReferenceLibrary(
-                self._source, self._root / INDEX_FOLDER, embedder, self._root, recorded_root=OWN_FOLDER
+                self._source, self._root / INDEX_FOLDER, embedder, self._root, recorded_root=OWN_FOLDER, read=read
             )
             if len(self._library) == 0 and any(True for _ in references.active(self._source, OWN_FOLDER)):
                 where = path_to_text(folder)

@@ -15,6 +15,7 @@ from retrieval.embedding import Embedder
 from retrieval.files import Offered, path_of
 from retrieval.luminance import Prepared, prepare
 from retrieval.near_duplicates import NearDuplicates
+from retrieval.reading import Read
 from retrieval.records import AddReport, FailedReference, Progress
 from storage.database import Database, reference_parts, references
 from storage.database.records import FailedReferenceRecord, KnownReference, ReferenceRecord
@@ -71,7 +72,9 @@ class Ingest:
         root: Path,
         library: str,
         run_id: int | None,
+        read: Read = read_master,
     ) -> None:
+        self._read_picture = read
         self._database = database
         self._embedder = embedder
         self._duplicates = duplicates
@@ -162,18 +165,17 @@ class Ingest:
                 return _Plain.LEFT_OUT
             if sha256 in self._sizes:
                 return _Read(sha256, *self._sizes[sha256], prepared=None)
-            master = read_master(offered.path)
+            master = self._read_picture(offered.path)
         except UnreadableImage as error:
             return _Failure(error.error_type, error.message)
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
             message = f"{offered.text} cannot be read ({reason}); check the file and its rights"
             return _Failure("unreadable", message)
-        if not has_colour(master.pixels):
+        if not has_colour(master.preview):
             message = f"{offered.text} has no colour to give (it is grey or toned); take a colour photograph"
             return _Failure(NO_COLOUR, message, master.sha256)
-        height, width = master.pixels.shape[:2]
-        return _Read(master.sha256, width, height, prepare(master.pixels))
+        return _Read(master.sha256, master.facts.width, master.facts.height, prepare(master.preview))
 
     def _is_to_stay_out(self, offered: Offered, sha256: str) -> bool:
         known = self._live.get(offered.text)

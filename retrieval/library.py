@@ -29,11 +29,13 @@ from retrieval.luminance import Picture
 from retrieval.metadata import ask_files
 from retrieval.metadata_table import MetadataTable, TableReport
 from retrieval.near_duplicates import NearDuplicates, distinct
+from retrieval.reading import Read
 from retrieval.records import AddReport, Match, Progress, Reference
 from retrieval.rerank import CANDIDATES, Reranker
 from storage.database import Database, open_database, reference_parts, references
 from storage.database.records import KnownReference
 from storage.fixity import sha256_file
+from storage.images import read_master
 from storage.paths import path_to_text
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class ReferenceLibrary:
             searched.
         run_id: the run that adds references, for the record.
         recorded_root: how the root is recorded; its absolute path if None.
+        read: reads a picture.
     """
 
     def __init__(
@@ -70,10 +73,12 @@ class ReferenceLibrary:
         library_root: Path,
         run_id: int | None = None,
         recorded_root: str | None = None,
+        read: Read = read_master,
     ) -> None:
         self._database = database
         self._embedder = embedder
-        self._reranker = Reranker(database, embedder)
+        self._read = read
+        self._reranker = Reranker(database, embedder, read)
         self._root = library_root.resolve()
         self._library = recorded_root or path_to_text(self._root)
         self._run_id = run_id
@@ -153,7 +158,7 @@ class ReferenceLibrary:
         self.refresh()
         versions = self._embedder.version, self._embedder.parts_version
         duplicates = NearDuplicates(self._database, self._keeper, *versions)
-        ingest = Ingest(self._database, self._embedder, duplicates, self._root, self._library, self._run_id)
+        ingest = Ingest(self._database, self._embedder, duplicates, self._root, self._library, self._run_id, self._read)
         try:
             report = ingest.run(files, folders, progress)
             ask_files(self._database, self._library, self._root)

@@ -17,6 +17,7 @@ from retrieval.errors import RetrievalError
 from retrieval.luminance import Prepared, prepare
 from retrieval.near_duplicates import distinct
 from retrieval.parts import Parts, agreement, tone_distance
+from retrieval.reading import Read
 from retrieval.records import Match, Progress, Reference
 from storage.database import Database, reference_parts
 from storage.errors import StorageError
@@ -59,9 +60,10 @@ class Reranker:
     Parts are read from the database; those that are not there are made from the reference's picture and recorded.
     """
 
-    def __init__(self, database: Database, embedder: Embedder) -> None:
+    def __init__(self, database: Database, embedder: Embedder, read: Read = read_master) -> None:
         self._database = database
         self._embedder = embedder
+        self._read = read
 
     def rerank(self, described: Descriptions, found: Sequence[Sequence[Match]], k: int) -> list[Match]:
         """The k candidates that fit all the targets best, best first; equal scores in the order of ids.
@@ -106,7 +108,7 @@ class Reranker:
         made: dict[int, Parts] = {}
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
-            squares = {one.id: square for one in some if (square := _square_of(one)) is not None}
+            squares = {one.id: square for one in some if (square := self._square_of(one)) is not None}
             rows = self._embedder.describe_prepared([*squares.values()]).parts
             new = dict(zip(squares, rows, strict=True))
             reference_parts.record(
@@ -123,11 +125,10 @@ class Reranker:
         known: dict[int, Parts] = {one: np.frombuffer(row, np.int8) for one, row in kept.items()}
         return known | self.make_parts([reference for one, reference in wanted.items() if one not in known])
 
-
-def _square_of(reference: Reference) -> Prepared | None:
-    """The reference's luminance as it is embedded; None if its file cannot be read any more, or is another now."""
-    try:
-        picture = read_master(reference.path)
-    except StorageError:
-        return None
-    return prepare(picture.pixels) if picture.sha256 == reference.sha256 else None
+    def _square_of(self, reference: Reference) -> Prepared | None:
+        """A reference's luminance as it is embedded; None if its file cannot be read any more, or is another now."""
+        try:
+            picture = self._read(reference.path)
+        except StorageError:
+            return None
+        return prepare(picture.preview) if picture.sha256 == reference.sha256 else None

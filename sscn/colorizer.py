@@ -9,22 +9,23 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from sscn import colour
 from sscn.allocator import keep_freed_memory
 from sscn.chroma_planes import ChromaGrid, ChromaPlanes
+from sscn.colorized import ColorizedPicture, ColorizedRows, shown_size, stored, upright
 from sscn.errors import SscnError
 from sscn.film import FilmColorizer
-from sscn.guided_filter import apply_model, guided_model
+from sscn.finishing import chroma_model, reduced_y
 from sscn.inference import exact, reducing_factor, resized, working_size
 from sscn.local_detail import Attention, Keys
-from sscn.network import NETWORK_VERSION, PredictedChroma
-from sscn.pictures import Picture, as_picture
+from sscn.network import NETWORK_VERSION
+from sscn.pictures import Picture, Rows, as_picture, as_rows
 from sscn.pretrained import EncodedReference, Network, load_network
+from sscn.rgb_space import SRGB, RgbSpace
 from sscn.video import SampleCoding
 
 
@@ -135,26 +136,67 @@ class Colorizer:
         with exact():
             return self._network.encode_reference(lab.to(self._device))
 
-    @torch.inference_mode()
     def colorize(self, target: Image.Image | Picture, reference: EncodedReference) -> ColorizationResult:
         """Colorize ``target`` with the reference's colours.
 
         Raises:
             SscnError: not a picture, or a reference that another preset encoded.
         """
+        predicted = self.predict(as_picture(target), reference)
+        rgb: Picture = predicted.rows[:]
+        started = time.perf_counter()
+        maps = torch.from_numpy(predicted.confidence)[None, None]
+        confidence = resized(maps, (rgb.shape[0], rgb.shape[1]))[0, 0].numpy()
+        seconds = dict(predicted.seconds)
+        seconds["chroma"] += time.perf_counter() - started
+        return ColorizationResult(rgb, confidence, MappingProxyType(seconds))
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        target: Image.Image | Rows,
+        reference: EncodedReference,
+        *,
+        orientation: int = 1,
+        space: RgbSpace = SRGB,
+        copy_space: RgbSpace = SRGB,
+        dtype: DTypeLike | None = None,
+    ) -> ColorizedPicture:
+        """Find colours for ``target``; the copy is made by rows, when they are asked for.
+
+        Args:
+            target: PIL image, ndarray, or what gives rows when asked, (H, W) or (H, W, 3), uint8 or uint16. It is read
+                once here, in bands, and again when rows are made.
+            reference: from ``encode_reference``.
+            orientation: Exif's, 1..8, of the target's rows; the copy's rows lie as the target's do.
+            space: what the target's samples mean; of a grey target the curve.
+            copy_space: what the copy's samples are to mean.
+            dtype: of the copy, uint8 or uint16; None: the target's.
+
+        Raises:
+            SscnError: not a picture, no such orientation or depth, or a reference that another preset encoded.
+        """
         self._check(reference)
         started = time.perf_counter()
-        picture = as_picture(target)
-        y = colour.relative_luminance(self._reduced(picture))
-        luminance = self._at_working_size(colour.lightness(y)[None], picture)
+        rows = as_rows(target)
+        depth = rows.dtype if dtype is None else np.dtype(dtype)
+        if depth not in (np.uint8, np.uint16):
+            raise SscnError(f"a copy has samples of 8 or 16 bit unsigned, not {depth}")
+        size = shown_size(rows.shape, orientation)
+        y = upright(reduced_y(rows, space, reducing_factor(*size, self._size)), orientation)
+        shape = working_size(*size, self._size, self._network.minimum_size)
+        luminance = resized(colour.lightness(y)[None], shape)
         with exact():
             answer = self._network(luminance.to(self._device), reference)
-        predicted = PredictedChroma(answer.ab.cpu(), answer.confidence.cpu())
+        knobs = self._network.preset
+        model = chroma_model(
+            luminance, answer.ab.cpu(), knobs.edge_radius, knobs.edge_epsilon, follow_edges=shape != size
+        )
+        confidence = answer.confidence[0, 0].cpu().numpy()
         networked = time.perf_counter()
-        rgb = self._finish(picture, luminance, predicted)
-        confidence = resized(predicted.confidence, (picture.shape[0], picture.shape[1]))[0, 0].numpy()
-        seconds = {"network": networked - started, "chroma": time.perf_counter() - networked}
-        return ColorizationResult(rgb, confidence, MappingProxyType(seconds))
+        copy = ColorizedRows(rows, space, stored(model, orientation).numpy(), copy_space, depth)
+        seconds = networked - started
+        return ColorizedPicture(copy, confidence, size, model, (rows, space, orientation), y, seconds)
 
     def colorize_batch(
         self, targets: Sequence[Image.Image | Picture], reference: EncodedReference
@@ -202,32 +244,6 @@ class Colorizer:
         least = self._network.minimum_size
         return resized(maps, working_size(picture.shape[0], picture.shape[1], self._size, least))
 
-    def _finish(self, picture: Picture, luminance: Tensor, predicted: PredictedChroma) -> Picture:
-        """Bring chroma to full size along the edges of the full-size luminance and join it with that luminance.
-
-        Works in bands of rows, so that memory beyond the picture itself does not grow with it.
-
-        Args:
-            picture: the target.
-            luminance: L* at working size, (1, 1, h, w).
-            predicted: the network's answer at working size.
-        """
-        height, width = picture.shape[:2]
-        knobs = self._network.preset
-        full_size = luminance.shape[-2:] == (height, width)
-        model = guided_model(luminance / 100, predicted.ab, knobs.edge_radius, knobs.edge_epsilon)
-        rgb: Picture = np.empty((height, width, 3), picture.dtype)
-        for top, bottom in colour.band_rows(height, width):
-            band = colour.relative_luminance(colour.to_linear(picture[top:bottom]))
-            if full_size:  # the network has already followed these edges
-                ab = predicted.ab[0, :, top:bottom]
-            else:
-                ab = apply_model(
-                    _enlarge_rows(model, (height, width), top, bottom), colour.lightness(band)[None] / 100
-                )[0]
-            rgb[top:bottom] = colour.encode(colour.colour_with_luminance(band, ab), picture.dtype)
-        return rgb
-
 
 def _device(name: str) -> torch.device:
     try:
@@ -239,16 +255,6 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SscnError(f"the device {name} is not there ({torch.cuda.device_count()} CUDA devices found); choose cpu")
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
-
-
-def _enlarge_rows(maps: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tensor:
-    """Rows [top, bottom) of ``maps`` (1, C, h, w) enlarged bilinearly to ``size``: (1, C, bottom - top, width)."""
-    last = maps.shape[-2] - 1
-    positions = ((torch.arange(top, bottom) + 0.5) * maps.shape[-2] / size[0] - 0.5).clamp(0, last)
-    above = positions.long()
-    fraction = (positions - above).view(1, 1, -1, 1)
-    rows = torch.lerp(maps[:, :, above], maps[:, :, (above + 1).clamp_max(last)], fraction)
-    return F.interpolate(rows, (bottom - top, size[1]), mode="bilinear", align_corners=False)
 
 
 def _text(values: tuple[object, ...]) -> str:

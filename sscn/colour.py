@@ -4,6 +4,7 @@ Constants after IEC 61966-2-1 (sRGB) and CIE 15 (Lab). Tensors are float32, chan
 channels last. Luminance L* lies in 0..100, a* and b* roughly in -110..110.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,13 @@ _BAND_PIXELS = 1 << 20
 """Full-size pictures are finished in bands of about so many pixels, so that memory does not grow with the master."""
 
 
-def linear_table(dtype: np.dtype[Any]) -> Tensor:
-    """Linear light 0..1 of every sample value of ``dtype``: (256,) or (65536,)."""
+@lru_cache(maxsize=2)
+def linear_table(dtype: np.dtype[Any]) -> NDArray[np.float32]:
+    """Linear light 0..1 of every sample value of ``dtype``: (256,) or (65536,), not to be written to."""
     levels = int(np.iinfo(dtype).max)
-    return decoded(torch.arange(levels + 1, dtype=torch.float64) / levels).float()
+    table: NDArray[np.float32] = decoded(torch.arange(levels + 1, dtype=torch.float64) / levels).float().numpy()
+    table.setflags(write=False)
+    return table
 
 
 def decoded(signal: Tensor) -> Tensor:
@@ -39,8 +43,7 @@ def decoded(signal: Tensor) -> Tensor:
 
 def to_linear(image: Picture) -> Tensor:
     """sRGB samples (H, W) or (H, W, 3) -> linear light 0..1, float32, (1 or 3, H, W)."""
-    table = linear_table(image.dtype).numpy()
-    linear = torch.from_numpy(table[image])
+    linear = torch.from_numpy(np.take(linear_table(image.dtype), image, mode="clip"))
     return linear.unsqueeze(0) if linear.ndim == 2 else linear.permute(2, 0, 1)
 
 

@@ -1,4 +1,6 @@
-"""Pictures as callers hand them in: PIL images or ndarrays, grey or colour, 8 or 16 bit."""
+"""Pictures as callers hand them in: PIL images, ndarrays or what gives rows when asked; grey or colour, 8 or 16 bit."""
+
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +9,21 @@ from PIL import Image
 from sscn.errors import SscnError
 
 Picture = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+class Rows(Protocol):
+    """A picture that is asked for by rows, so that it may be larger than memory; an ndarray is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a sample: uint8 or uint16."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """The rows of a slice without a step: (n, W) or (n, W, 3)."""
 
 
 def as_picture(image: Image.Image | Picture, what: str = "picture") -> Picture:
@@ -20,15 +37,31 @@ def as_picture(image: Image.Image | Picture, what: str = "picture") -> Picture:
         SscnError: another shape or type, or no pixels.
     """
     pixels = _samples(image) if isinstance(image, Image.Image) else image
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise SscnError(f"the {what} has samples of type {pixels.dtype}; 8 or 16 bit unsigned are needed")
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels = pixels[:, :, :3]
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3) or 0 in pixels.shape:
-        raise SscnError(f"the {what} has the shape {pixels.shape}; (height, width) or (height, width, 3) is needed")
+    _check(pixels.shape, pixels.dtype, what)
     return pixels
+
+
+def as_rows(image: Image.Image | Rows, what: str = "picture") -> Rows:
+    """``image`` as rows (H, W) or (H, W, 3), uint8 or uint16; what is not in memory is not read.
+
+    Raises:
+        SscnError: another shape or type, or no pixels.
+    """
+    if isinstance(image, Image.Image | np.ndarray):
+        return as_picture(image, what)
+    _check(image.shape, image.dtype, what)
+    return image
+
+
+def _check(shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:
+    if dtype not in (np.uint8, np.uint16):
+        raise SscnError(f"the {what} has samples of type {dtype}; 8 or 16 bit unsigned are needed")
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or 0 in shape:
+        raise SscnError(f"the {what} has the shape {shape}; (height, width) or (height, width, 3) is needed")
 
 
 def _samples(image: Image.Image) -> Picture:

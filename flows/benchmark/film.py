@@ -75,7 +75,7 @@ def measure_film(clip: Path, reference: Path, *, size: int, device: str, film_fo
     from sscn import Colorizer
 
     colorizer = Colorizer.from_pretrained("default", device=device, size=size)
-    encoded = colorizer.encode_reference(read_master(reference).pixels)
+    encoded = colorizer.encode_reference(read_master(reference).preview)
     analysis = _analysed(clip)
     _network_alone(analysis, colorizer, encoded, most=2)  # libraries load
     stills, alone, passes = [], [], []

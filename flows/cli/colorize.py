@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from flows.pair import PairSettings
 
 FILM_SUFFIXES = (".mkv", ".mp4", ".mov")
-SUFFIXES = {".tif": OutputFormat.TIFF, ".tiff": OutputFormat.TIFF, ".png": OutputFormat.PNG}
+SUFFIXES = {
+    ".tif": OutputFormat.TIFF,
+    ".tiff": OutputFormat.TIFF,
+    ".png": OutputFormat.PNG,
+    ".jp2": OutputFormat.JP2,
+}
 
 
 def colorize(
@@ -34,7 +39,8 @@ def colorize(
             "--output",
             metavar="FILE",
             envvar="ARCHIVE_COLORIZER_OUTPUT",
-            help="The copy to write: .tif or .png; of a film .mkv (FFV1), .mp4 (H.264) or .mov (ProRes).",
+            help="The copy to write: .tif, .png, .jp2, or .jpg for access; of a film .mkv (FFV1), .mp4 (H.264), "
+            ".mov (ProRes).",
         ),
     ],
     size: options.NetworkSize = 512,

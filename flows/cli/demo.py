@@ -20,7 +20,7 @@ def demo(
     ] = Path("demo-output"),
     size: options.Size = None,
     device: options.Device = None,
-    format: options.Format = None,
+    format: options.Formats = None,
     film_format: options.FilmFormats = None,
     prefect: options.Prefect = None,
 ) -> int:

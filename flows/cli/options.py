@@ -14,6 +14,14 @@ class OutputFormat(StrEnum):
 
     TIFF = "tiff"
     PNG = "png"
+    JP2 = "jp2"
+
+
+class PdfCopy(StrEnum):
+    """What the copy of a PDF is."""
+
+    PDF = "pdf"
+    TIFF = "tiff"
 
 
 class FilmFormat(StrEnum):
@@ -87,8 +95,33 @@ SkipLowMatch = Annotated[
     bool | None,
     typer.Option("--skip-low-match/--keep-low-match", help="Leave such items out (default --keep-low-match)."),
 ]
-Format = Annotated[
-    OutputFormat | None, typer.Option("--format", help="File format of the photographs' copies (default tiff).")
+Formats = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="FORMAT", help="tiff, png or jp2 for photographs, or several: tiff,jp2 (default tiff)."
+    ),
+]
+Access = Annotated[
+    str | None,
+    typer.Option(
+        "--access", metavar="jpeg[:N]", help="Besides, a JPEG of each picture or page, its long side at most N pixels."
+    ),
+]
+Pdf = Annotated[
+    PdfCopy | None, typer.Option("--pdf", help="The copy of a PDF: a PDF, or a TIFF of its pages (default pdf).")
+]
+PdfQuality = Annotated[
+    int | None,
+    typer.Option(
+        "--pdf-quality",
+        metavar="Q",
+        help="Pages in PDF copies as JPEG of this quality, 50 to 100 (default: JPEG of 92 where the scan was "
+        "compressed with loss, else without loss).",
+    ),
+]
+ColorizeAll = Annotated[
+    bool | None,
+    typer.Option("--colorize-all", help="Colorize also text, blanks, negatives and what is in colour already."),
 ]
 FilmFormats = Annotated[
     str | None,

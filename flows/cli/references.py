@@ -109,7 +109,7 @@ def search(
         raise UsageError(f"the photograph {path_to_text(image)} does not exist; check the path")
     settings = filter_settings(given)
     where = reference_filter(settings, library)
-    pixels = read_master(image).pixels
+    pixels = read_master(image).preview
     with _opened(library, device) as opened:
         if where is not None and len(opened.allowed(where)) == 0:
             raise UsageError(f"no reference in {path_to_text(library)} passes {told(settings)}; loosen that")

@@ -17,13 +17,14 @@ from flows.film.analysis import FilmAnalysis, Part, analyse
 from flows.film.choosing import ShotReferences
 from flows.film.outcome import CopyMade, ShotMade, film_outcome
 from flows.film.segments import SegmentMaker, Stretch
-from flows.film.workfolder import PartRecord, WorkFolder, identity
+from flows.film.workfolder import PartRecord, WorkFolder
 from flows.planning import PendingItem
 from flows.progress import Progress
 from flows.report.film_thumbnails import write_shot_thumbnails
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import film_labels
 from flows.stopwatch import Stopwatch, peak_memory_bytes
+from flows.unfinished import identity
 from storage.database.records import ItemOutcome
 from storage.film import FilmNotWritten, FormatName, OutputFormat, choose_format, film_sha256, join
 from storage.paths import path_to_text, text_to_path
@@ -228,7 +229,7 @@ class FilmJob:
     def _encode(self, reference: ChosenReference) -> "EncodedReference":
         encoded, picture = self._tools.encoded.encode(reference.reference, self._colorizer)
         if picture is not None:
-            write_thumbnail(self._tools.thumbnails.reference(reference.reference.id), picture.pixels)
+            write_thumbnail(self._tools.thumbnails.reference(reference.reference.id), picture.preview)
         return encoded
 
     def _shot_made(self, number: int) -> ShotMade:

@@ -38,7 +38,7 @@ def colorize_film(settings: PairSettings, colorizer: "Colorizer", progress: Prog
         labels = film_labels(film_sha256(settings.target), colorizer)
     except StorageError as error:
         raise PairFailed(error.message) from error
-    encoded = colorizer.encode_reference(reference.pixels)
+    encoded = colorizer.encode_reference(reference.preview)
     progress.begin(len(analysis.frames), "frames")
     joined, _ = make_film(
         analysis,

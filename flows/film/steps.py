@@ -6,10 +6,8 @@ from typing import Any
 
 from flows.film.job import FilmJob, FilmTools
 from flows.planning import PendingItem
+from flows.step import Step
 from storage.database.records import ItemOutcome
-
-Step = Callable[[], "Sequence[Step] | None"]
-"""Does a piece of work; returns the steps that follow from it, to be done next."""
 
 Record = Callable[[Sequence[ItemOutcome]], None]
 OnOutcome = Callable[[ItemOutcome], None]

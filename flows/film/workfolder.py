@@ -8,8 +8,6 @@
 A segment is kept only while its record fits the request, the reference of its shot and the bytes of its files.
 """
 
-import hashlib
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from flows.film.analysis import Part
+from flows.unfinished import UnfinishedWork, digest
+from flows.unfinished import sweep as sweep_works
 from storage.film import OutputFormat
 from storage.fixity import atomic_write, sha256_file
 
@@ -44,25 +44,9 @@ class PartRecord(BaseModel):
     wall_seconds: float
 
 
-def identity(archive: str, film: str) -> str:
-    """What a film is known by, whatever is asked for: its archive and its path there, both as text."""
-    return f"{archive}\n{film}"
-
-
 def sweep(output: Path, archive: str, pending: Iterable[str]) -> None:
-    """Remove the segments of films of this archive that are not to be made: they are done, or gone.
-
-    Args:
-        pending: paths in the archive, as text.
-    """
-    wanted = {identity(archive, film) for film in pending}
-    for name in (output / WORK_FOLDER).glob(f"*/{_NAME}"):
-        try:
-            film = name.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
-        if film.startswith(identity(archive, "")) and film not in wanted:
-            shutil.rmtree(name.parent, ignore_errors=True)
+    """Remove the segments of films of this archive that are not to be made; `pending` are paths, as text."""
+    sweep_works(output / WORK_FOLDER, _NAME, archive, pending)
 
 
 class WorkFolder:
@@ -75,32 +59,25 @@ class WorkFolder:
     """
 
     def __init__(self, output: Path, film: str, request: str, formats: Sequence[OutputFormat]) -> None:
-        self._identity = film
-        self._film = output / WORK_FOLDER / _short(film)
-        self._folder = self._film / _short(request)
+        self._work = UnfinishedWork(output / WORK_FOLDER, _NAME, film, request)
         self._request = request
         self._formats = formats
 
     def open(self) -> None:
         """Make the folder; segments of the same film for other requests are removed."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self._film / _NAME) as partial:
-            partial.write_text(self._identity, encoding="utf-8")
-        for other in self._film.iterdir():
-            if other.is_dir() and other != self._folder:
-                shutil.rmtree(other, ignore_errors=True)
+        self._work.open()
 
     def remove(self) -> None:
         """The film is joined: nothing here is needed any more."""
-        shutil.rmtree(self._film, ignore_errors=True)
+        self._work.remove()
 
     def key(self, part: Part, reference_sha256: str) -> str:
         """What a segment is made from and with."""
-        return _digest(self._request, reference_sha256, f"{part.shot} {part.number} {part.first} {part.last}")
+        return digest(self._request, reference_sha256, f"{part.shot} {part.number} {part.first} {part.last}")
 
     def file(self, part: Part, output_format: OutputFormat) -> Path:
         """The segment's file in one format."""
-        return self._folder / f"{part.name}{output_format.suffix}"
+        return self._work.folder / f"{part.name}{output_format.suffix}"
 
     def kept(self, part: Part, reference_sha256: str) -> PartRecord | None:
         """The record of a segment that is whole and still fits; None if it is to be made."""
@@ -131,18 +108,10 @@ class WorkFolder:
             partial.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
     def _record(self, part: Part) -> Path:
-        return self._folder / f"{part.name}.json"
+        return self._work.folder / f"{part.name}.json"
 
     def _state(self, part: Part) -> Path:
-        return self._folder / f"{part.name}.state"
+        return self._work.folder / f"{part.name}.state"
 
     def _digests(self, part: Part) -> dict[str, str]:
         return {one.name: sha256_file(self.file(part, one)) for one in self._formats}
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _short(text: str) -> str:
-    return _digest(text)[:16]

@@ -9,8 +9,8 @@ from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from storage.database import Database, colorizations, runs
 from storage.database.records import RecordedShot, RunColorization
+from storage.decoding import Decoder
 from storage.errors import StorageError
-from storage.images import read_master
 from storage.paths import text_to_path
 
 
@@ -27,36 +27,43 @@ def rebuild_gallery(database: Database, run_id: int) -> tuple[Path, list[str]]:
         raise UsageError(f"there is no run {run_id} in this database; `archive-colorizer audit runs` lists them")
     rows = colorizations.of_run(database, run_id)
     output = text_to_path(run.output_root)
-    missing = _make_thumbnails(rows, ThumbnailFolder(gallery_folder(output, run_id)))
+    with Decoder() as decoder:
+        missing = _make_thumbnails(rows, ThumbnailFolder(gallery_folder(output, run_id)), decoder)
     return write_gallery(run, rows, output), missing
 
 
-def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolder) -> list[str]:
+def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolder, decoder: Decoder) -> list[str]:
     missing: list[str] = []
     for row in rows:
         if row.state != "done" or row.output_path is None:
             continue
         output = text_to_path(row.output_root) / text_to_path(row.output_path)
         wanted = (
-            [] if row.shots else [(thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path))]
+            []
+            if row.shots
+            else [(thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path), row.page)]
         )
-        wanted += [] if row.shots else [(thumbnails.colour(row.item_id), output)]
+        wanted += [] if row.shots else [(thumbnails.colour(row.item_id), output, row.page)]
         wanted += _references(row, thumbnails)
         missing += _shots(row, output, thumbnails)
-        for thumbnail, file in wanted:
+        for thumbnail, file, page in wanted:
             if thumbnail.exists():
                 continue
             try:
-                write_thumbnail(thumbnail, read_master(file).pixels)
+                write_thumbnail(thumbnail, decoder.read(file, page=page).preview)
             except (StorageError, OSError) as error:
                 missing.append(f"{file}: {error}")
     return missing
 
 
-def _references(row: RunColorization, thumbnails: ThumbnailFolder) -> list[tuple[Path, Path]]:
+def _references(row: RunColorization, thumbnails: ThumbnailFolder) -> list[tuple[Path, Path, int]]:
     used: list[RunColorization | RecordedShot] = [row, *row.shots]
     return [
-        (thumbnails.reference(one.reference_id), text_to_path(one.reference_library) / text_to_path(one.reference_path))
+        (
+            thumbnails.reference(one.reference_id),
+            text_to_path(one.reference_library) / text_to_path(one.reference_path),
+            1,
+        )
         for one in used
         if one.reference_id is not None and one.reference_library and one.reference_path
     ]

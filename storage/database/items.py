@@ -37,6 +37,15 @@ def known(db: Database, archive: str, *, page: int = 1) -> dict[str, KnownItem]:
     return {item.path: item for item in _read(db, query)}
 
 
+def further_pages(db: Database, archive: str) -> dict[str, dict[int, KnownItem]]:
+    """What is known of the second and further pages of an archive's documents, by path and page."""
+    query = sa.select(*_KNOWN).where(Item.archive == archive, Item.page > 1)
+    found: dict[str, dict[int, KnownItem]] = {}
+    for item in _read(db, query):
+        found.setdefault(item.path, {})[item.page] = item
+    return found
+
+
 def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int], int]:
     """Record what was found: new items, or new facts of known ones; their ids by path and page.
 

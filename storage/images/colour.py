@@ -1,132 +1,71 @@
-"""From a master's own colour space to sRGB, through lcms at 16 bits; what is sRGB already is not touched."""
+"""What a master's samples mean, and bringing those that cannot be kept as they are to sRGB."""
 
-import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from os import cpu_count
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 
-from storage.images.records import Pixels, Samples
-from storage.images.srgb import srgb_profile
+from storage.images import icc
+from storage.images.encoding import SRGB, Encoding, as_srgb
+from storage.images.icc import Space
+from storage.images.records import Samples
+from storage.images.rows import BAND_PIXELS, Pixels
 
-_SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
-_LCMS_SPACES = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk"}
-_RELATIVE_COLORIMETRIC = 1
-_BLACK_POINT_COMPENSATION = 0x2000
-_EXACT = 0x0100
-"""lcms' flag against replacing the profiles' curves by a coarse table, which is 0.3 % off in the shadows."""
-_SAME_WITHIN = 400
-"""Sixteen-bit steps (0.6 %) by which an sRGB profile may differ from ours: in strong colours, where the curve
-is steep, the sRGB profiles in use differ by 100 to 200; the nearest other spaces by thousands."""
 _FEWEST_GREYS = 200
-"""Of 256 greys, how many must stay apart when an 8-bit file is converted, or its result gets 16 bits."""
-_BLOCK_PIXELS = 1 << 20
+"""Of 256 greys, how many must stay apart in sRGB; in a space with fewer, 8 bits are too coarse for a copy."""
+_GAINS_BITS = "the 8-bit samples were converted to 16 bits so that no tones run together"
+
+Convert = Callable[[Pixels], Pixels]
 
 
 @dataclass(frozen=True)
-class Converted:
-    """sRGB-encoded pixels, and notes for people."""
+class Understanding:
+    """How samples of one kind are taken.
 
-    pixels: Pixels
+    ``convert`` makes of samples as stored (without alpha) those in ``encoding``; it works on any rows alone.
+    ``copy_encoding`` and ``bit_depth`` are what a copy is to be written in.
+    """
+
+    encoding: Encoding
+    copy_encoding: Encoding
+    bit_depth: int
+    convert: Convert
     notes: tuple[str, ...] = ()
 
 
-def to_srgb(samples: Samples, profile: bytes | None) -> Converted:
-    """Samples as sRGB-encoded grey or RGB of the same depth.
+def understood(samples: Samples, profile: bytes | None) -> Understanding:
+    """What the samples mean.
 
-    Without a profile, or with one that describes sRGB, grey and RGB samples come out bit for bit. CMYK
-    without a usable profile is converted by Pillow's plain formula. A profile that lcms refuses or that
-    belongs to another kind of picture is left out and noted. An 8-bit file in a space so different that its
-    greys would run together (a linear scan) comes out with 16 bits.
+    Without a profile, or with one that describes sRGB, grey and RGB samples are sRGB, bit for bit. RGB in a
+    space of matrix and curves (Adobe RGB, eciRGB, Display P3) stays in it, grey in its own scale. CMYK, and RGB
+    with a table of colours, are converted to sRGB. CMYK without a usable profile is converted by Pillow's plain
+    formula. A profile that lcms refuses or that belongs to another kind of picture is left out and noted.
     """
-    colour, notes = _without_alpha(samples)
+    notes: tuple[str, ...] = ()
     if profile is not None:
-        problem = None
-        if profile[16:20] != _SPACES[samples.space]:
-            problem = "is for another kind of picture"
-        else:
+        problem = "is for another kind of picture"
+        if icc.is_for(profile, samples.space):
             try:
-                return _through_lcms(colour, samples.space, profile, notes)
+                return _by_profile(samples, profile)
             except (RuntimeError, ValueError, MemoryError):
                 problem = "is damaged"
-        notes += (f"the embedded colour profile {problem} and was left out of account",)
+        notes = (f"the embedded colour profile {problem} and was left out of account",)
     if samples.space == "cmyk":
-        return Converted(_plain_cmyk(colour), notes)
-    return Converted(colour, notes)
+        return Understanding(SRGB, SRGB, 8, _plain_cmyk, notes)
+    return Understanding(SRGB, SRGB, _bits(samples), _unchanged, notes)
 
 
-def _through_lcms(colour: Pixels, space: str, profile: bytes, notes: tuple[str, ...]) -> Converted:
-    if _is_srgb(space, profile):
-        return Converted(colour, notes)
-    deep = colour.dtype == np.uint16
-    if not deep and space != "cmyk" and _greys_kept(space, profile) < _FEWEST_GREYS:
-        deep = True
-        notes += ("the 8-bit samples were converted to 16 bits so that no tones run together",)
-    depth = np.uint16 if deep else np.uint8
-    if space == "grey":
-        table = _transform(np.arange(65536, dtype=np.uint16)[np.newaxis], space, profile)[0]
-        levels = table if colour.dtype == np.uint16 else table[::257]
-        return Converted((levels if deep else _eight_bits(levels))[colour], notes)
-    result = np.empty((*colour.shape[:2], 3), depth)
-    rows = max(1, _BLOCK_PIXELS // colour.shape[1])
-
-    def convert(top: int) -> None:
-        block = _transform(_sixteen_bits(colour[top : top + rows]), space, profile)
-        result[top : top + rows] = block if deep else _eight_bits(block)
-
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(convert, range(0, colour.shape[0], rows)):
-            pass
-    return Converted(result, notes)
-
-
-def _transform(values: Pixels, space: str, profile: bytes) -> Pixels:
-    """uint16 samples to sRGB uint16: grey to grey (lcms gives it as equal R, G and B), others to RGB."""
-    flags = _BLACK_POINT_COMPENSATION if space == "cmyk" else _EXACT
-    rgb = imagecodecs.cms_transform(
-        np.ascontiguousarray(values),
-        profile,
-        srgb_profile(),
-        colorspace=_LCMS_SPACES[space],
-        outcolorspace="rgb",
-        intent=_RELATIVE_COLORIMETRIC,
-        flags=flags,
-    )
-    found: Pixels = rgb[..., 1] if space == "grey" else rgb
-    return found
-
-
-@lru_cache(maxsize=64)
-def _is_srgb(space: str, profile: bytes) -> bool:
-    """Whether the profile maps a spread of colours to where sRGB has them, whatever it calls itself."""
-    if space == "cmyk":
-        return False
-    steps = np.linspace(0, 65535, 11).round().astype(np.uint16)
-    if space == "grey":
-        probe = steps[np.newaxis]
-    else:
-        probe = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    found = _transform(probe, space, profile)
-    return bool(np.abs(found.astype(np.int32) - probe).max() <= _SAME_WITHIN)
-
-
-def _greys_kept(space: str, profile: bytes) -> int:
-    ramp = (np.arange(256, dtype=np.uint16) * 257)[np.newaxis]
-    found = _transform(ramp if space == "grey" else np.repeat(ramp[..., np.newaxis], 3, axis=2), space, profile)
-    return len(np.unique(_eight_bits(found if space == "grey" else found[..., 1])))
-
-
-def _without_alpha(samples: Samples) -> tuple[Pixels, tuple[str, ...]]:
-    """The colour laid on white paper where it is transparent; untouched if it nowhere is."""
+def without_alpha(samples: Samples) -> tuple[Pixels, bool]:
+    """The colour laid on white paper where it is transparent, and whether it is anywhere."""
     alpha, colour = samples.alpha, samples.colour
     top = np.iinfo(colour.dtype).max
     if alpha is None or (alpha == top).all():
-        return colour, ()
+        return colour, False
     flat = np.empty_like(colour)
-    rows = max(1, _BLOCK_PIXELS // colour.shape[1])
+    rows = max(1, BAND_PIXELS // colour.shape[1])
     for first in range(0, colour.shape[0], rows):
         block = slice(first, first + rows)
         weight = alpha[block].astype(np.float32) / top
@@ -135,12 +74,75 @@ def _without_alpha(samples: Samples) -> tuple[Pixels, tuple[str, ...]]:
         paper = (1 - weight) * (0 if samples.space == "cmyk" else top)
         ink = colour[block].astype(np.float32) * (1 if samples.premultiplied else weight)
         flat[block] = np.clip(np.rint(ink + paper), 0, top)
-    return flat, ("transparent parts were laid on white",)
+    return flat, True
+
+
+def _by_profile(samples: Samples, profile: bytes) -> Understanding:
+    space, bits = samples.space, _bits(samples)
+    if icc.is_srgb(profile, space):
+        return Understanding(SRGB, SRGB, bits, _unchanged)
+    if space == "cmyk":
+        return Understanding(SRGB, SRGB, bits, _through_lcms(space, profile, bits))
+    own = _own_encoding(space, profile)
+    notes: tuple[str, ...] = ()
+    if bits == 8 and _greys_kept(space, profile, own) < _FEWEST_GREYS:
+        bits, notes = 16, (_GAINS_BITS,)
+    if own is not None:
+        return Understanding(own, SRGB if space == "grey" else own, bits, _unchanged, notes)
+    return Understanding(SRGB, SRGB, bits, _through_lcms(space, profile, bits), notes)
+
+
+def _own_encoding(space: Space, profile: bytes) -> Encoding | None:
+    if space == "grey":
+        curve = icc.grey_curve(profile)
+        if curve is None:
+            raise ValueError("no scale of greys")
+        return Encoding(profile, None, (curve,))
+    found = icc.matrix_and_curves(profile)
+    return Encoding(profile, *found) if found is not None else None
+
+
+def _greys_kept(space: Space, profile: bytes, own: Encoding | None) -> int:
+    ramp = np.arange(256, dtype=np.uint8)
+    if own is not None:
+        greys = ramp[np.newaxis] if space == "grey" else np.repeat(ramp[np.newaxis, :, np.newaxis], 3, axis=2)
+        found = as_srgb(greys, own, np.uint8)
+    else:
+        deep = np.repeat(ramp.astype(np.uint16)[np.newaxis, :, np.newaxis] * 257, 3, axis=2)
+        found = _eight_bits(icc.to_srgb(deep, space, profile))
+    return len(np.unique(found if space == "grey" else found[..., 1]))
+
+
+def _through_lcms(space: Space, profile: bytes, bits: int) -> Convert:
+    icc.to_srgb(np.zeros((1, 1, 4 if space == "cmyk" else 3), np.uint16), space, profile)  # raises if it is damaged
+
+    def convert(stored: Pixels) -> Pixels:
+        result = np.empty((*stored.shape[:2], 3), np.uint16 if bits == 16 else np.uint8)
+        rows = max(1, BAND_PIXELS // stored.shape[1])
+
+        def convert_rows(top: int) -> None:
+            block = icc.to_srgb(_sixteen_bits(stored[top : top + rows]), space, profile)
+            result[top : top + rows] = block if bits == 16 else _eight_bits(block)
+
+        with ThreadPoolExecutor(min(4, cpu_count() or 1)) as pool:
+            for _ in pool.map(convert_rows, range(0, stored.shape[0], rows)):
+                pass
+        return result
+
+    return convert
+
+
+def _unchanged(stored: Pixels) -> Pixels:
+    return stored
 
 
 def _plain_cmyk(ink: Pixels) -> Pixels:
     eight = ink if ink.dtype == np.uint8 else _eight_bits(ink)
     return np.asarray(Image.fromarray(np.ascontiguousarray(eight), "CMYK").convert("RGB"))
+
+
+def _bits(samples: Samples) -> int:
+    return 16 if samples.colour.dtype == np.uint16 else 8
 
 
 def _sixteen_bits(values: Pixels) -> Pixels:

@@ -15,6 +15,7 @@ _MAKER_NOTE, _COLOUR_SPACE = 37500, 40961
 _OF_COMPRESSED_DATA = frozenset({37121, 37122, 40962, 40963})
 _ENCODED_TEXT = frozenset({37510, 27, 28})  # UserComment, GPSProcessingMethod, GPSAreaInformation
 _UNICODE = b"UNICODE\0"
+_UNCALIBRATED = 0xFFFF
 _EXIF_VERSION, _FLASHPIX_VERSION, _GPS_VERSION = 36864, 40960, 0
 _MAX_BYTES = 1 << 20
 
@@ -69,11 +70,13 @@ def read_exif(source: Source, layout: Layout, first: int) -> Exif:
     return Exif({tag: value for tag, value in image.items() if tag in keep}, exif, gps, interop)
 
 
-def carried_over(exif: Exif, orientation: int) -> tuple[Exif, tuple[str, ...]]:
+def carried_over(exif: Exif, orientation: int, *, is_srgb: bool = True) -> tuple[Exif, tuple[str, ...]]:
     """What of a master's Exif belongs into its derivative, and notes on what does not.
 
     Resolution and structure are left to the writer. Makers' private notes are dropped: their inner offsets
     count from the start of the master and mean nothing elsewhere. "R03" stands for Adobe RGB.
+
+    ``is_srgb`` says that the derivative is; else its profile tells what it is.
     """
     image = {tag: value for tag, value in exif.image.items() if tag in DESCRIPTIVE_TAGS}
     image[ORIENTATION] = Field(3, 1, struct.pack("<H", orientation))
@@ -83,11 +86,11 @@ def carried_over(exif: Exif, orientation: int) -> tuple[Exif, tuple[str, ...]]:
     if _MAKER_NOTE in exif.exif:
         notes = ("the camera maker's private notes (MakerNote) were left out: they cannot be moved",)
     if camera:
-        camera[_COLOUR_SPACE] = Field(3, 1, struct.pack("<H", 1))  # sRGB, whatever the master was
+        camera[_COLOUR_SPACE] = Field(3, 1, struct.pack("<H", 1 if is_srgb else _UNCALIBRATED))
         camera.setdefault(_EXIF_VERSION, Field(7, 4, b"0232"))  # the standard demands these two
         camera.setdefault(_FLASHPIX_VERSION, Field(7, 4, b"0100"))
     gps = {_GPS_VERSION: Field(1, 4, bytes((2, 3, 0, 0)))} | exif.gps if exif.gps else {}
-    interop = {} if exif.interop.get(1, _NO_FIELD).data.startswith(b"R03") else exif.interop
+    interop = {} if is_srgb and exif.interop.get(1, _NO_FIELD).data.startswith(b"R03") else exif.interop
     return Exif(image, camera, gps, interop), notes
 
 

@@ -24,6 +24,8 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13
 }
 _MAX_ENTRIES = 4096
 _MAX_PAGES = 10_000
+_MAX_ENTRIES_OF_ALL = 1 << 20
+"""Of all directories together; a hundred a page is much."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Directory:
-    """One directory: its entries by tag, and the offset of the next one (0 if none)."""
+    """One directory: its entries by tag, its own offset and that of the next one (0 if none)."""
 
     entries: dict[int, Entry]
     next: int
+    offset: int
 
 
 def read_layout(source: Source) -> tuple[Layout, int]:
@@ -99,12 +102,17 @@ def read_directory(source: Source, layout: Layout, offset: int) -> Directory:
     following = 0
     if end + inline <= source.size:
         following = struct.unpack(offset_format, source.read(end, inline))[0]
-    return Directory(entries, following)
+    return Directory(entries, following, offset)
 
 
 def read_chain(source: Source, layout: Layout, first: int) -> Iterator[Directory]:
-    """The directories of a file's pages, ending where the chain ends, breaks or runs in a circle."""
+    """The directories of a file's pages, ending where the chain ends or runs in a circle.
+
+    Raises ``Refusal`` "truncated" if it breaks after several; after a single one that is passed over, as some
+    writers leave rubbish there.
+    """
     seen: set[int] = set()
+    entries = 0
     offset = first
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
         seen.add(offset)
@@ -113,9 +121,18 @@ def read_chain(source: Source, layout: Layout, first: int) -> Iterator[Directory
         except Refusal:
             if len(seen) == 1:
                 raise
-            return
+            if len(seen) == 2:
+                return
+            raise Refusal(
+                f"is cut off or damaged: its list of pages breaks off after page {len(seen) - 1}; "
+                "copy it again from its source",
+                "truncated",
+            ) from None
         yield directory
         offset = directory.next
+        entries += len(directory.entries)
+        if entries > _MAX_ENTRIES_OF_ALL:
+            raise Refusal("has a damaged list of pages: they have absurdly many tags", "unreadable")
 
 
 def numbers(source: Source, layout: Layout, entry: Entry) -> tuple[float, ...]:

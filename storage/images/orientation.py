@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from storage.images.records import Pixels
+from storage.images.rows import Pixels
 
 
 def upright(stored: Pixels, orientation: int) -> Pixels:

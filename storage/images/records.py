@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[Any]
-"""Samples as ``uint8`` or ``uint16``, (H, W) or (H, W, channels)."""
+from storage.images.encoding import Encoding
+from storage.images.icc import Space
+from storage.images.orientation import upright
+from storage.images.reducing import reduced, reducing_factor
+from storage.images.rows import Pixels as Pixels
+from storage.images.rows import Rows
 
 DigitalSourceType = Literal["compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced"]
 
@@ -106,28 +110,43 @@ class Samples:
     """
 
     colour: Pixels
-    space: Literal["grey", "rgb", "cmyk"]
+    space: Space
     alpha: Pixels | None = None
     premultiplied: bool = False
 
 
 @dataclass(frozen=True)
 class Master:
-    """A master as read: upright, sRGB-encoded pixels and everything that must not get lost.
+    """A picture, or a page of a document, as read, and everything that must not get lost.
 
-    ``pixels`` is (H, W) or (H, W, 3), ``uint8`` or ``uint16``; ``sha256`` is of exactly the bytes decoded.
+    ``samples`` are rows as they are stored (before ``metadata.orientation``), (H, W) or (H, W, 3), ``uint8`` or
+    ``uint16``, in ``encoding``; a large picture is no array. A copy is to have ``copy_encoding`` and
+    ``bit_depth`` bits a sample. ``sha256`` is of exactly the bytes decoded; ``page`` counts from 1.
     """
 
-    pixels: Pixels
+    samples: Rows
+    encoding: Encoding
+    copy_encoding: Encoding
+    bit_depth: int
     facts: ImageFacts
     metadata: MasterMetadata
     sha256: str
     path: Path
+    page: int = 1
 
     @property
-    def bit_depth(self) -> int:
-        """Bits a sample of ``pixels``, 8 or 16."""
-        return 16 if self.pixels.dtype == np.uint16 else 8
+    def pixels(self) -> Pixels:
+        """The whole picture upright, sRGB-encoded with ``bit_depth`` bits; computed anew each time."""
+        return self._upright(1)
+
+    @cached_property
+    def preview(self) -> Pixels:
+        """As ``pixels``, but a picture with more than 8191 pixels on its long side is reduced in linear light."""
+        return self._upright(reducing_factor(self.samples.shape))
+
+    def _upright(self, factor: int) -> Pixels:
+        depth = np.uint16 if self.bit_depth == 16 else np.uint8
+        return upright(reduced(self.samples, self.encoding, factor, depth), self.metadata.orientation)
 
 
 @dataclass(frozen=True)
@@ -153,7 +172,7 @@ class DerivativeProvenance:
 
 @dataclass(frozen=True)
 class WrittenDerivative:
-    """A derivative as it lies on disk; ``width`` and ``height`` as stored, ``sha256`` of the final bytes.
+    """A copy as it lies on disk; ``width`` and ``height`` as stored, ``sha256`` of the final bytes.
 
     ``notes`` say in plain words which metadata of the master could not be carried over.
     """

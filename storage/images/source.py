@@ -31,6 +31,10 @@ class Source:
             raise Refusal("became shorter while it was read; try again when it is complete", "truncated")
         return found
 
+    def all(self) -> bytes:
+        """The whole file."""
+        return self._data if self._data is not None else self.read(0, self.size)
+
 
 def inflate(data: bytes, limit: int) -> bytes | None:
     """Decompress zlib ``data`` of at most ``limit`` bytes; None if it is damaged or longer than that."""

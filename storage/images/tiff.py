@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from storage.images.exif import build_exif, read_exif, sane_ppi
+from storage.images.exif import Exif, build_exif, read_exif, sane_ppi
 from storage.images.ifd import (
     Directory,
     Layout,
@@ -62,10 +62,28 @@ class Storage:
         return _COLOURS[self.photometric]
 
 
-def read_header(source: Source) -> Header:
-    """Size, depth, number of pages and metadata of the first page; raises ``Refusal`` for odd kinds."""
-    layout, first, pages = _pages(source)
-    storage = read_storage(source, layout, pages[0])
+def read_headers(source: Source) -> list[Header]:
+    """Size, depth and metadata of every page; raises ``Refusal`` for odd kinds, with the number of the page."""
+    layout, pages = read_pages(source)
+    headers = []
+    for number, page in enumerate(pages, start=1):
+        try:
+            headers.append(_header(source, layout, page, len(pages)))
+        except Refusal as refusal:
+            if len(pages) == 1:
+                raise
+            raise Refusal(f"cannot be used: page {number} {refusal.detail}", refusal.error_type) from refusal
+    return headers
+
+
+def read_page_storage(source: Source, page: int) -> Storage:
+    """How a page, counted from 1, is stored."""
+    layout, pages = read_pages(source)
+    return read_storage(source, layout, pages[page - 1])
+
+
+def _header(source: Source, layout: Layout, page: Directory, pages: int) -> Header:
+    storage = read_storage(source, layout, page)
     stored = storage.width * storage.height * storage.samples * storage.bits // 8
     ratio = _BEST_RATIO.get(storage.compression)
     return Header(
@@ -74,22 +92,11 @@ def read_header(source: Source) -> Header:
         storage.height,
         3 if storage.photometric == PALETTE else storage.colours,
         16 if storage.bits == 16 else 8,
-        len(pages),
-        _metadata(source, layout, pages[0], first),
+        pages,
+        _metadata(source, layout, page),
         pixel_bytes=sum(storage.counts),
         least_bytes=stored // ratio if ratio else 0,
     )
-
-
-def read_first_storage(source: Source) -> Storage:
-    """How the first page is stored; raises ``Refusal`` if there is more than one."""
-    layout, _, pages = _pages(source)
-    if len(pages) > 1:
-        raise Refusal(
-            f"has {len(pages)} pages; multi-page TIFF files are not handled yet; save each page as a file",
-            "unsupported",
-        )
-    return read_storage(source, layout, pages[0])
 
 
 def read_storage(source: Source, layout: Layout, page: Directory) -> Storage:
@@ -160,6 +167,12 @@ class _Tags:
             return None
         return little_endian(self._source, self._layout, entry)
 
+    def as_stored(self, tag: int) -> bytes | None:
+        entry = self._page.entries.get(tag)
+        if entry is None or not 0 < entry.size <= _MAX_METADATA_BYTES:
+            return None
+        return self._source.read(entry.offset, entry.size)
+
     def ppi(self) -> tuple[float, float] | None:
         found = []
         for tag in (282, 283):
@@ -171,8 +184,8 @@ class _Tags:
         return sane_ppi(found[0] * factor, found[1] * factor) if factor else None
 
 
-def _pages(source: Source) -> tuple[Layout, int, list[Directory]]:
-    """Layout, first directory's offset, and the directories that are pages: thumbnails are not."""
+def read_pages(source: Source) -> tuple[Layout, list[Directory]]:
+    """Layout, and the directories that are pages: thumbnails are not."""
     layout, first = read_layout(source)
     directories = list(read_chain(source, layout, first))
     if not directories:
@@ -181,7 +194,7 @@ def _pages(source: Source) -> tuple[Layout, int, list[Directory]]:
     if directories[0] not in pages:
         # The picture itself lies below: so do camera raw files, and their preview is not the master.
         raise Refusal("is a camera's raw file, which is not read here; develop it to TIFF", "unsupported")
-    return layout, first, pages
+    return layout, pages
 
 
 def _refuse_unsupported(storage: Storage, tags: _Tags) -> None:
@@ -237,13 +250,16 @@ def _check_blocks(storage: Storage, needed: int, source: Source) -> None:
             )
 
 
-def _metadata(source: Source, layout: Layout, page: Directory, first: int) -> MasterMetadata:
+def _metadata(source: Source, layout: Layout, page: Directory) -> MasterMetadata:
     tags = _Tags(source, layout, page)
-    iptc = tags.raw(33723)
+    iptc = tags.as_stored(33723)  # bytes, though many writers call them 32-bit numbers
+    if iptc is None or not iptc.startswith(b"\x1c"):
+        iptc = tags.raw(33723)
     if iptc is None or not iptc.startswith(b"\x1c"):
         iptc = iptc_of_photoshop(tags.raw(34377) or b"")
+    exif = read_exif(source, layout, page.offset)
     return collect_metadata(
-        exif_block=build_exif(read_exif(source, layout, first)),
+        exif_block=build_exif(exif) if exif != Exif() else None,
         xmp=tags.raw(700),
         iptc=iptc,
         icc=tags.raw(34675),

@@ -4,16 +4,21 @@ import os
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 
 import imagecodecs
 import numpy as np
 
+from storage.decoding.progress import working
 from storage.images import jpeg, tiff
 from storage.images.records import Pixels, Refusal, Samples
 from storage.images.source import Source
 
 _PARALLEL_FROM_BYTES = 1 << 24
+_BAND_BYTES = 1 << 25
+"""Decoded bytes of a band, about."""
 
 
 @dataclass(frozen=True)
@@ -27,45 +32,80 @@ class _Block:
     rows: int
 
 
-def decode(data: bytes) -> Samples:
-    """The samples of a one-page TIFF as stored; raises ``Refusal`` if any strip or tile is not whole."""
-    storage = tiff.read_first_storage(Source(data))
+def bands(source: Source, storage: tiff.Storage) -> Iterator[Samples]:
+    """The samples of a page as stored, from the top, in bands of whole strips or rows of tiles.
+
+    Raises ``Refusal`` if any strip or tile is not whole.
+    """
+    storage = _in_handy_strips(storage)
     depth = np.uint16 if storage.bits == 16 else np.uint8
-    picture = np.empty((storage.height, storage.width, storage.samples), depth)
-
-    def place(block: _Block) -> None:
-        samples = _samples(_segment(data, storage, block), storage, block)
-        rows = min(samples.shape[0], storage.height - block.top)
-        columns = min(samples.shape[1], storage.width - block.left)
-        channels = slice(None) if storage.planes == 1 else slice(block.plane, block.plane + 1)
-        area = (slice(block.top, block.top + rows), slice(block.left, block.left + columns), channels)
-        picture[area] = samples[:rows, :columns]
-
-    if picture.nbytes >= _PARALLEL_FROM_BYTES and storage.compression != tiff.RAW:
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(place, _blocks(storage)):
+    row_bytes = storage.width * storage.samples * np.dtype(depth).itemsize
+    block_rows = max(1, _BAND_BYTES // (row_bytes * storage.block_height))
+    height = block_rows * storage.block_height
+    is_parallel = storage.compression != tiff.RAW and row_bytes * storage.height >= _PARALLEL_FROM_BYTES
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) if is_parallel else nullcontext() as pool:
+        for top in range(0, storage.height, height):
+            picture = np.empty((min(height, storage.height - top), storage.width, storage.samples), depth)
+            working(picture.shape[0] * picture.shape[1])
+            placed = partial(_place, source, storage, picture, top)
+            blocks = _blocks(storage, top, picture.shape[0])
+            for _ in pool.map(placed, blocks) if pool is not None else map(placed, blocks):
                 pass
-    else:
-        for block in _blocks(storage):
-            place(block)
-    return _colours(picture, storage)
+            yield _colours(picture, storage)
 
 
-def _blocks(storage: tiff.Storage) -> Iterator[_Block]:
-    number = 0
+def _in_handy_strips(storage: tiff.Storage) -> tiff.Storage:
+    """Uncompressed strips cut into shorter ones, so that a picture in one strip can be read in bands too."""
+    row_bits = storage.width * storage.bits * (storage.samples if storage.planes == 1 else 1)
+    row_bytes = (row_bits + 7) // 8
+    rows = max(1, _BAND_BYTES // 4 // row_bytes)
+    if storage.compression != tiff.RAW or storage.tiled or storage.block_height <= rows:
+        return storage
+    strips = -(-storage.height // storage.block_height)
+    if strips > 1:
+        rows = _divisor(storage.block_height, rows)
+    offsets: list[int] = []
+    counts: list[int] = []
+    for number, (offset, count) in enumerate(zip(storage.offsets, storage.counts, strict=True)):
+        if number >= strips * storage.planes:
+            break
+        whole = min(storage.block_height, storage.height - number % strips * storage.block_height)
+        for top in range(0, whole, rows):
+            offsets.append(offset + top * row_bytes)
+            counts.append(max(0, min(min(rows, whole - top) * row_bytes, count - top * row_bytes)))
+    return replace(storage, block_height=rows, offsets=tuple(offsets), counts=tuple(counts))
+
+
+def _divisor(height: int, most: int) -> int:
+    """The greatest number of rows up to ``most`` that cuts a strip evenly."""
+    return next(rows for rows in range(min(most, height), 0, -1) if height % rows == 0)
+
+
+def _blocks(storage: tiff.Storage, top: int, height: int) -> Iterator[_Block]:
+    """The strips or tiles of a band of rows."""
+    across = -(-storage.width // storage.block_width)
+    down = -(-storage.height // storage.block_height)
     for plane in range(storage.planes):
-        for top in range(0, storage.height, storage.block_height):
-            rows = storage.block_height
-            if not storage.tiled:
-                rows = min(rows, storage.height - top)
-            for left in range(0, storage.width, storage.block_width):
-                yield _Block(number, plane, top, left, rows)
-                number += 1
+        for place in range(top // storage.block_height, -(-(top + height) // storage.block_height)):
+            first = place * storage.block_height
+            rows = storage.block_height if storage.tiled else min(storage.block_height, storage.height - first)
+            for column in range(across):
+                number = (plane * down + place) * across + column
+                yield _Block(number, plane, first, column * storage.block_width, rows)
 
 
-def _segment(data: bytes, storage: tiff.Storage, block: _Block) -> bytes:
-    offset = storage.offsets[block.number]
-    segment = data[offset : offset + storage.counts[block.number]]
+def _place(source: Source, storage: tiff.Storage, picture: Pixels, top: int, block: _Block) -> None:
+    """Decode one strip or tile into its place in the band that begins at row ``top``."""
+    samples = _samples(_segment(source, storage, block), storage, block)
+    rows = min(samples.shape[0], storage.height - block.top)
+    columns = min(samples.shape[1], storage.width - block.left)
+    channels = slice(None) if storage.planes == 1 else slice(block.plane, block.plane + 1)
+    below = block.top - top
+    picture[below : below + rows, block.left : block.left + columns, channels] = samples[:rows, :columns]
+
+
+def _segment(source: Source, storage: tiff.Storage, block: _Block) -> bytes:
+    segment = source.read(storage.offsets[block.number], storage.counts[block.number])
     if storage.fill_order == 2 and storage.bits < 8 and storage.compression in tiff.FAX | {tiff.RAW}:
         return bytes(imagecodecs.bitorder_decode(segment))
     return segment

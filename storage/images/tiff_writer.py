@@ -6,8 +6,9 @@ twice to four times as long for less.
 
 import os
 import struct
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import imagecodecs
@@ -16,7 +17,7 @@ import tifffile
 
 from storage.images.exif import DESCRIPTIVE_TAGS, ORIENTATION, Exif, append_directories
 from storage.images.ifd import read_directory, read_layout
-from storage.images.records import Pixels
+from storage.images.rows import BAND_PIXELS, Pixels, Rows
 from storage.images.source import Source
 
 DEFLATE_LEVEL = 1
@@ -26,12 +27,11 @@ _STRIP_BYTES = 1 << 18
 _BIG_FROM_BYTES = 3_800_000_000
 _POINTERS = (34665, 34853)
 _XMP, _IPTC = 700, 33723
-_BLOCKS_AT_ONCE = 64
 
 
 def write_tiff(
     path: Path,
-    stored: Pixels,
+    stored: Rows,
     *,
     icc: bytes,
     xmp: bytes,
@@ -42,13 +42,15 @@ def write_tiff(
 ) -> None:
     """Write stored rows (H, W, 3), ``uint8`` or ``uint16``, and the metadata; the same input, the same bytes.
 
+    The rows are asked for from the top, each once, some bands at a time.
+
     ``big`` forces or forbids BigTIFF; by default the size of the pixels decides.
     """
-    if big is None:
-        big = stored.nbytes > _BIG_FROM_BYTES
     height, width = stored.shape[:2]
+    if big is None:
+        big = height * width * 3 * stored.dtype.itemsize > _BIG_FROM_BYTES
     tiled = height * width >= _TILED_FROM_PIXELS
-    rows = min(height, max(8, _STRIP_BYTES // (width * 3 * stored.itemsize)))
+    rows = min(height, max(8, _STRIP_BYTES // (width * 3 * stored.dtype.itemsize)))
     with tifffile.TiffWriter(path, bigtiff=big, byteorder="<") as writer:
         writer.write(
             _compressed(stored, (_TILE, _TILE) if tiled else (rows, width), pad=tiled),
@@ -70,14 +72,12 @@ def write_tiff(
     _append_exif(path, exif, big)
 
 
-def _compressed(stored: Pixels, block: tuple[int, int], *, pad: bool) -> Iterator[bytes]:
-    """Strips or tiles in file order, compressed by a few threads, never many of them in memory at once."""
+def _compressed(stored: Rows, block: tuple[int, int], *, pad: bool) -> Iterator[bytes]:
+    """Strips or tiles in file order, compressed by a few threads while the next band of rows is fetched."""
     height, width = stored.shape[:2]
-    corners = [(top, left) for top in range(0, height, block[0]) for left in range(0, width, block[1])]
+    step = block[0] * max(1, BAND_PIXELS // (width * block[0]))
 
-    def compress(corner: tuple[int, int]) -> bytes:
-        top, left = corner
-        part = stored[top : top + block[0], left : left + block[1]]
+    def compress(part: Pixels) -> bytes:
         if pad and part.shape[:2] != block:
             edges = ((0, block[0] - part.shape[0]), (0, block[1] - part.shape[1]), (0, 0))
             part = np.pad(part, edges, mode="edge")
@@ -87,8 +87,18 @@ def _compressed(stored: Pixels, block: tuple[int, int], *, pad: bool) -> Iterato
         return bytes(imagecodecs.deflate_encode(predicted.tobytes(), level=DEFLATE_LEVEL, raw=False))
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(corners), _BLOCKS_AT_ONCE):
-            yield from pool.map(compress, corners[start : start + _BLOCKS_AT_ONCE])
+        waiting: deque[Future[bytes]] = deque()
+        for top in range(0, height, step):
+            band = stored[top : min(top + step, height)]
+            before = len(waiting)
+            for upper in range(0, band.shape[0], block[0]):
+                for left in range(0, width, block[1]):
+                    part = band[upper : upper + block[0], left : left + block[1]]
+                    waiting.append(pool.submit(compress, part))
+            for _ in range(before):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _extra_tags(

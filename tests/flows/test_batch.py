@@ -10,11 +10,12 @@ import pytest
 
 import flows.batch
 from flows.archive_run import run_archive
+from flows.copies import write_copies
 from flows.errors import EnvironmentProblem, Interrupted
 from flows.progress import SilentProgress
 from flows.settings import RunSettings, run_settings
 from sscn import Colorizer
-from storage.images import WrittenDerivative, write_derivative
+from storage.images import WrittenDerivative
 
 
 @pytest.fixture
@@ -38,20 +39,20 @@ def test_a_copy_in_the_writers_hands_is_recorded(
     settings: RunSettings, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     """The interruption comes in the second photograph, while the first one's copy is being written."""
-    real, calls = Colorizer.colorize, []
+    real, calls = Colorizer.predict, []
 
-    def colorize(self: Colorizer, target, reference):  # type: ignore[no-untyped-def]
+    def predict(self: Colorizer, target, reference, **encoding):  # type: ignore[no-untyped-def]
         calls.append(target)
         if len(calls) == 2:
             raise error
-        return real(self, target, reference)
+        return real(self, target, reference, **encoding)
 
-    def write(*arguments: object, **options: object) -> WrittenDerivative:
+    def write(*arguments: object) -> list[WrittenDerivative]:
         time.sleep(0.3)
-        return write_derivative(*arguments, **options)  # type: ignore[arg-type]
+        return write_copies(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Colorizer, "colorize", colorize)
-    monkeypatch.setattr(flows.batch, "write_derivative", write)
+    monkeypatch.setattr(Colorizer, "predict", predict)
+    monkeypatch.setattr(flows.batch, "write_copies", write)
     with pytest.raises(error):
         run_archive(settings, SilentProgress())
     assert len(copies(settings)) == 1

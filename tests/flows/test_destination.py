@@ -26,7 +26,7 @@ def run(archive: Path, references: Path, output: Path, **more: object) -> RunSum
     return run_archive(run_settings(given), SilentProgress())
 
 
-@pytest.mark.parametrize("form", ["tiff", "png"])
+@pytest.mark.parametrize("form", ["tiff", "png", "jp2"])
 def test_our_copies_are_known_by_their_mark(archive: Path, tmp_path: Path, form: str) -> None:
     master = read_master(archive / "cup.png")
     rgb = np.repeat(master.pixels[..., None], 3, axis=2)

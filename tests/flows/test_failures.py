@@ -13,8 +13,9 @@ from flows.failures import ItemFailure, describe_failure
 from flows.progress import SilentProgress
 from flows.settings import run_settings
 from storage.database import DatabaseError, colorizations
+from storage.decoding import Decoder
 from storage.errors import UnreadableImage
-from storage.images import Master, read_master
+from storage.images import Master
 from tests.flows.conftest import ROOT
 
 
@@ -92,16 +93,16 @@ def test_scarce_memory(tmp_path: Path, archive: Path, references: Path, monkeypa
     """The network runs out of memory at full size for one photograph, and at any size for another."""
     from sscn import Colorizer
 
-    real = Colorizer.colorize
+    real = Colorizer.predict
 
-    def colorize(self: Colorizer, target, reference):  # type: ignore[no-untyped-def]
+    def predict(self: Colorizer, target, reference, **encoding):  # type: ignore[no-untyped-def]
         if target.shape == (200, 200) and self.parameters["size"] == 128:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
         if target.shape == (133, 200):
             raise MemoryError
-        return real(self, target, reference)
+        return real(self, target, reference, **encoding)
 
-    monkeypatch.setattr(Colorizer, "colorize", colorize)
+    monkeypatch.setattr(Colorizer, "predict", predict)
     settings = run_settings({"archive": archive, "references": references, "output": tmp_path / "out", "size": 128})
     with open_run(settings, SilentProgress()) as run:
         run.prepare()
@@ -118,12 +119,14 @@ def test_scarce_memory(tmp_path: Path, archive: Path, references: Path, monkeypa
 def test_what_was_finished_before_the_share_went_is_recorded(
     tmp_path: Path, archive: Path, references: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path, **options: int) -> Master:
+    real = Decoder.read
+
+    def read(self: Decoder, path: Path, **options: int) -> Master:
         if path.name == "cup.png":
             raise UnreadableImage("cup.png cannot be read") from OSError(errno.ESTALE, "Stale file handle")
-        return read_master(path, **options)
+        return real(self, path, **options)
 
-    monkeypatch.setattr("flows.batch.read_master", read)
+    monkeypatch.setattr(Decoder, "read", read)
     given = {"archive": archive, "references": references, "output": tmp_path / "out", "size": 64, "batch_size": 1}
     with pytest.raises(EnvironmentProblem, match="the network share is gone"):
         run_archive(run_settings(given), SilentProgress())

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.naming import find_conflicts, output_path, output_paths
+from flows.naming import find_conflicts, output_path, output_paths, page_path
 from storage.paths import path_to_text, text_to_path
 
 
 def pairs(*paths: str, formats: tuple[str, ...] = ("tiff",)) -> list[tuple[str, tuple[str, ...]]]:
-    return [(path, formats) for path in paths]
+    return [(path, output_paths(path, formats)) for path in paths]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,12 @@ def pairs(*paths: str, formats: tuple[str, ...] = ("tiff",)) -> list[tuple[str, 
         ("reels/scan", "ffv1", "reels/scan.mkv"),
         ("reels/scan.1931", "prores", "reels/scan.1931.mov"),
         (".", "ffv1", "film.mkv"),
+        ("a/photo.tif", "jp2", "a/photo.tif.jp2"),
+        ("photo.jp2", "jp2", "photo.jp2"),
+        ("photo.tif", "jpeg", "photo.tif.jpg"),
+        ("photo.JPG", "jpeg:2048", "photo.JPG"),
+        ("akte.pdf", "pdf", "akte.pdf"),
+        ("akte.pdf", "tiff", "akte.pdf.tif"),
     ],
 )
 def test_output_path(master: str, output_format: str, copy: str) -> None:
@@ -66,4 +72,10 @@ def test_films_clash_with_folders_of_frames_and_in_their_further_formats() -> No
 def test_one_that_lost_holds_no_place() -> None:
     """What has no copy keeps nothing from others: neither its first place nor its further ones."""
     formats = {"a": ("ffv1",), "a.mkv": ("ffv1", "h264"), "a.mkv.mp4": ("h264",)}
-    assert find_conflicts(formats.items()) == {"a.mkv": "a"}
+    copies = {path: output_paths(path, names) for path, names in formats.items()}
+    assert find_conflicts(copies.items()) == {"a.mkv": "a"}
+
+
+def test_pages_have_names_of_their_own() -> None:
+    assert page_path("files/akte.pdf", 7, "jpeg:1024") == "files/akte.pdf.page-0007.jpg"
+    assert page_path(r"tasse\xff.tif", 12, "jpeg") == r"tasse\xff.tif.page-0012.jpg"

@@ -11,7 +11,9 @@ from storage.database.records import CopyRecord, CurrentColorization, ItemRecord
 
 REQUEST = Request("automatic:/references", "w" * 64, {"size": 512, "attention": "sparse"}, ("tiff",))
 FILMS = Request("automatic:/references", "w" * 64, {"size": 512, "film": 1}, ("ffv1", "h264"))
-REQUESTS = {"photograph": REQUEST, "film": FILMS}
+PDF_PAGES = replace(REQUEST, output_formats=("pdf", "jpeg:500"))
+PAGES = replace(REQUEST, output_formats=("tiff", "jpeg:500"), pdf=PDF_PAGES)
+REQUESTS = {"photograph": REQUEST, "film": FILMS, "page": PAGES}
 
 
 def item(number: int, **changes: object) -> IngestedItem:
@@ -63,7 +65,7 @@ def test_new_items_are_pending() -> None:
 def test_done_items_with_their_copy_are_left_alone() -> None:
     made = plan([item(1)], [row(1, reference_id=7)])
     assert not made.has_work
-    assert made.finished == {"photo-1.jpg": 7}
+    assert made.finished == {("photo-1.jpg", 1): 7}
 
 
 def test_a_copy_that_is_gone_or_has_another_size_is_made_again() -> None:
@@ -170,6 +172,64 @@ def test_films_clash_in_any_of_their_formats() -> None:
     made = plan([film(1, "reel"), film(2, "reel.mp4")], [])
     assert [one.path for one in made.pending] == ["reel"]
     assert "that of reel; rename one of the two" in (made.to_record[0].message or "")
+
+
+def page(number: int, path: str = "akte.tif", form: str = "tiff", **changes: object) -> IngestedItem:
+    record = replace(item(number).record, path=path, kind="page", page=number, format=form, sha256="a" * 64)
+    return item(number, record=record, **changes)
+
+
+def page_row(number: int, **changes: object) -> CurrentColorization:
+    done = {"request_key": PAGES.key("a" * 64), "source_sha256": "a" * 64, "output_path": "akte.tif"}
+    return row(number, **(done | changes))
+
+
+def test_the_pages_of_a_document_share_a_copy_and_have_access_copies_of_their_own() -> None:
+    made = plan([page(1), page(2), page(3, "akte.pdf", "pdf")], [])
+    assert [one.output_paths for one in made.pending] == [
+        ("akte.tif", "akte.tif.page-0001.jpg"),
+        ("akte.tif", "akte.tif.page-0002.jpg"),
+        ("akte.pdf", "akte.pdf.page-0003.jpg"),
+    ]
+    assert [one.output_formats[0] for one in made.pending] == ["tiff", "tiff", "pdf"]
+    assert [one.name for one in made.pending][1] == "akte.tif, page 2"
+    assert made.pending[2].request_key == PDF_PAGES.key("a" * 64)
+
+
+def test_a_document_is_made_as_a_whole() -> None:
+    made = plan([page(1), page(2)], [page_row(1)])
+    assert [one.page for one in made.pending] == [1, 2]
+    assert not plan([page(1), page(2)], [page_row(1, reference_id=3), page_row(2, reference_id=4)]).has_work
+    both = plan([page(1), page(2)], [page_row(1, reference_id=3), page_row(2, reference_id=4)]).finished
+    assert both == {("akte.tif", 1): 3, ("akte.tif", 2): 4}
+
+
+def test_a_document_with_a_page_that_failed_stands() -> None:
+    failed = {"state": "failed", "stage": "read", "message": "cut off"}
+    rows = [page_row(1, **failed, error_type="truncated"), page_row(2, **failed, error_type="other_page")]
+    made = plan([page(1), page(2)], rows)
+    assert not made.has_work
+    assert [one.path for one in made.standing] == ["akte.tif, page 1", "akte.tif, page 2"]
+    assert len(plan([page(1), page(2)], rows, retry_failed=True).pending) == 2
+
+
+def test_a_page_without_a_scan_is_left_out_of_a_document_that_is_made() -> None:
+    made = plan([page(1), page(2, skip="no scan")], [])
+    assert [one.page for one in made.pending] == [1]
+    assert [(one.state, one.error_type) for one in made.to_record] == [("skipped", "no_scan")]
+
+
+@pytest.mark.parametrize("content", ["text", "blank", "colour", "negative"])
+def test_what_was_left_out_for_its_content_stays_so_until_asked(content: str) -> None:
+    left_out = row(1, state="skipped", error_type=content, message="it is text", output_path=None)
+    assert not plan([item(1)], [left_out]).has_work
+    assert plan([item(1)], [left_out]).skipped == 1
+    assert plan([item(1)], [left_out], colorize_all=True).pending
+    assert plan([item(1)], [left_out], retry_failed=True).pending
+    assert plan([item(1, record=replace(item(1).record, sha256="f" * 64))], [left_out]).pending
+    pages = [page_row(1, state="skipped", error_type=content, output_path=None), page_row(2, output_bytes=1)]
+    made = plan([page(1), page(2)], pages, output_is_there=lambda path, size: False)
+    assert [one.page for one in made.pending] == [2]
 
 
 def test_batches_and_chunks() -> None:

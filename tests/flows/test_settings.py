@@ -51,6 +51,10 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "only_references": str(folders["references"] / "only.txt"),
         "never_references": str(folders["references"] / "never.txt"),
         "format": "png",
+        "access": "jpeg:1024",
+        "pdf": "tiff",
+        "pdf_quality": "80",
+        "colorize_all": "true",
         "film_format": "h264,ffv1",
         "shot_threshold": "12.5",
         "steady": "no",
@@ -80,6 +84,8 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
         "dense",
         "png",
     )
+    assert (settings.formats, settings.pdf, settings.pdf_quality) == (("png", "jpeg:1024"), "tiff", 80)
+    assert settings.colorize_all
     assert settings.retry_failed
     assert settings.dry_run
     assert not settings.prefect
@@ -136,7 +142,14 @@ def test_settings_are_frozen(folders: dict[str, Path]) -> None:
         ({"years": "1940-1900"}, "--years: '1940-1900' is not understood; write it like 1936 or 1900-1940"),
         ({"years": "long ago"}, "--years: 'long ago' is not understood; write it like 1936 or 1900-1940"),
         ({"only_references": "/nowhere/l.txt"}, "the list of references /nowhere/l.txt does not exist; check the path"),
-        ({"format": "jpeg"}, "--format: 'jpeg' does not fit; it should be 'tiff' or 'png'"),
+        ({"format": "jpeg"}, "--format: 'jpeg' is not known; use tiff, png or jp2, or several with commas"),
+        ({"format": "tiff,png,tiff"}, "--format: tiff,png,tiff names a format twice; name each once"),
+        (
+            {"access": "jpeg:0"},
+            "--access: 'jpeg:0' is not known; use jpeg, or jpeg:2048 for a long side of 2048 pixels",
+        ),
+        ({"pdf": "png"}, "--pdf: 'png' does not fit; it should be 'pdf' or 'tiff'"),
+        ({"pdf_quality": 10}, "--pdf-quality: 10 does not fit; it should be greater than or equal to 50"),
         (
             {"archive": None},
             "ARCHIVE is missing; give it on the command line or set ARCHIVE_COLORIZER_ARCHIVE",

@@ -86,7 +86,8 @@ def test_full_size_bands_equal_one_piece(colorizer: Colorizer, coffee, monkeypat
     reference = colorizer.encode_reference(coffee)
     target = np.asarray(Image.fromarray(_grey(coffee)).resize((620, 410), Image.Resampling.BICUBIC))
     whole = colorizer.colorize(target, reference).rgb
-    monkeypatch.setattr("sscn.colour._BAND_PIXELS", 620 * 7)
+    monkeypatch.setattr("sscn.finishing._BAND_PIXELS", 620 * 7)
+    monkeypatch.setattr("sscn.finishing._PIECE_PIXELS", 620 * 2)
     assert np.array_equal(colorizer.colorize(target, reference).rgb, whole)
 
 

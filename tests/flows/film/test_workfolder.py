@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from flows.film.analysis import Part
-from flows.film.workfolder import WORK_FOLDER, PartRecord, WorkFolder, identity, sweep
+from flows.film.workfolder import WORK_FOLDER, PartRecord, WorkFolder, sweep
+from flows.unfinished import identity
 from storage.film import OutputFormat
 from storage.fixity import sha256_file
 

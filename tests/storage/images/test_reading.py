@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from storage.errors import UnreadableImage
-from storage.images import identify, read_master
+from storage.images import identify, identify_pages, read_master
 from storage.images.records import Pixels
 
 
@@ -124,18 +124,50 @@ def test_resolution_and_descriptions(masters: Path, tmp_path: Path, grey16: Pixe
     assert metadata.page_name == "page 7"
 
 
-def test_several_pages_are_refused_with_their_number_but_a_thumbnail_is_none(tmp_path: Path, sepia: Pixels) -> None:
+def test_several_pages_are_read_one_by_one_and_a_thumbnail_is_none(
+    tmp_path: Path, sepia: Pixels, grey16: Pixels
+) -> None:
+    pages = [sepia, grey16, sepia[::-1]]
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        for _ in range(3):
-            writer.write(sepia, photometric="rgb")
+        for number, page in enumerate(pages, start=1):
+            writer.write(page, description=f"leaf {number}", resolution=(100 * number, 100 * number), metadata=None)
     assert identify(tmp_path / "a.tif").pages == 3
-    with pytest.raises(UnreadableImage, match=r"3 pages.*not handled yet") as refused:
-        read_master(tmp_path / "a.tif")
-    assert refused.value.error_type == "unsupported"
+    facts = identify_pages(tmp_path / "a.tif")
+    assert [(one.channels, one.bit_depth) for one in facts] == [(3, 8), (1, 16), (3, 8)]
+    for number, page in enumerate(pages, start=1):
+        master = read_master(tmp_path / "a.tif", page=number)
+        assert np.array_equal(master.pixels, page)
+        assert (master.page, master.facts) == (number, facts[number - 1])
+        assert (master.metadata.description, master.metadata.ppi) == (f"leaf {number}", (100 * number, 100 * number))
+    with pytest.raises(UnreadableImage, match="has no page 4"):
+        read_master(tmp_path / "a.tif", page=4)
     with tifffile.TiffWriter(tmp_path / "b.tif") as writer:
         writer.write(sepia, photometric="rgb", metadata=None)
         writer.write(sepia[::8, ::8], photometric="rgb", subfiletype=1, metadata=None)
     assert np.array_equal(read_master(tmp_path / "b.tif").pixels, sepia)
+    assert len(identify_pages(tmp_path / "b.tif")) == 1
+
+
+def test_a_list_of_pages_that_breaks_off_is_told(tmp_path: Path, sepia: Pixels) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for _ in range(3):
+            writer.write(sepia, photometric="rgb", metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        third = file.pages[2].offset
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[:third])
+    with pytest.raises(UnreadableImage, match="breaks off after page 2") as refused:
+        identify(tmp_path / "a.tif")
+    assert refused.value.error_type == "truncated"
+
+
+def test_a_page_that_cannot_be_used_is_named(tmp_path: Path, sepia: Pixels) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(sepia, photometric="rgb", metadata=None)
+        writer.write(sepia.astype(np.float32), photometric="rgb", metadata=None)
+    with pytest.raises(UnreadableImage, match="page 2 is a TIFF of floating-point") as refused:
+        identify(tmp_path / "a.tif")
+    assert refused.value.error_type == "unsupported"
 
 
 class TestColour:

@@ -50,8 +50,8 @@ def test_an_empty_file_text_and_other_files(tmp_path: Path) -> None:
     (tmp_path / "b.tif").write_text("Box 12: glass negatives\n")
     assert refusal(tmp_path / "b.tif").error_type == "not_an_image"
     assert "it contains text" in refusal(tmp_path / "b.tif").message
-    (tmp_path / "c.jp2").write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50))
-    assert refusal(tmp_path / "c.jp2").error_type == "unsupported"
+    (tmp_path / "c.dpx").write_bytes(b"SDPX" + bytes(500))
+    assert refusal(tmp_path / "c.dpx").error_type == "unsupported"
     assert refusal(tmp_path / "missing.tif").error_type == "unreadable"
     assert refusal(tmp_path).error_type == "not_an_image"
 

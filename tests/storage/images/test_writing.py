@@ -31,7 +31,8 @@ _NOT_OURS = ("tag 0x0103 Compression", "GPSProcessingMethod")
 
 def colours_for(master: Master) -> Pixels:
     """Some colours of the master's size and depth, different in every channel and place."""
-    pixels = master.pixels if master.pixels.ndim == 3 else np.repeat(master.pixels[..., np.newaxis], 3, axis=2)
+    stored = as_stored(master.pixels, master.metadata.orientation)
+    pixels = stored if stored.ndim == 3 else np.repeat(stored[..., np.newaxis], 3, axis=2)
     return pixels ^ np.arange(3, dtype=pixels.dtype)
 
 
@@ -87,7 +88,7 @@ def test_stored_rows_lie_over_the_master(
     exif[274] = orientation
     Image.fromarray(sepia).save(tmp_path / "a.png", exif=exif)
     master = read_master(tmp_path / "a.png")
-    written = write_derivative(tmp_path / "out", master.pixels.copy(), master, provenance, format)
+    written = write_derivative(tmp_path / "out", master.samples, master, provenance, format)
     reader = tifffile.imread if format == "tiff" else lambda path: np.asarray(Image.open(path))
     stored = reader(written.path)
     assert np.array_equal(stored, sepia)

@@ -1,0 +1,199 @@
+"""One document of a run, from its pages to its copy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from flows.batch import BatchWorker, OnOutcome
+from flows.destination import Destination
+from flows.documents.workfolder import PageFolder
+from flows.engine import Engine
+from flows.failures import describe_failure
+from flows.planning import PendingItem, cut_into_batches
+from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
+from flows.run_record import file_provenance
+from flows.unfinished import identity
+from storage.database.records import ItemOutcome
+from storage.decoding import Decoder
+from storage.fixity import atomic_write, sha256_file
+from storage.images import DerivativeProvenance, read_master
+from storage.paths import path_to_text, text_to_path
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentTools:
+    """What all documents of a run have in common."""
+
+    engine: Engine
+    decoder: Decoder
+    worker: BatchWorker
+    archive: Path
+    output: Path
+    destination: Destination
+    thumbnails: ThumbnailFolder
+
+
+class DocumentJob:
+    """One document: `open` it, `colorize` its pages in batches, `finish` it.
+
+    The pages that a run has finished are kept: one that was cut off goes on with those that are missing. A document
+    has a copy only if no page of it failed; pages that are left out are in it as they were.
+
+    Args:
+        pages: those that are to be colorized, in their order.
+    """
+
+    def __init__(self, tools: DocumentTools, pages: Sequence[PendingItem]) -> None:
+        self.pages = {item.item_id: item for item in pages}
+        self._tools = tools
+        self._first = pages[0]
+        self._path = tools.archive / text_to_path(self._first.path)
+        document = identity(path_to_text(tools.archive), self._first.path)
+        self._folder = PageFolder(tools.output, document, self._first.request_key)
+        self._outcomes: dict[int, ItemOutcome] = {}
+
+    def open(self) -> list[tuple[PendingItem, ...]]:
+        """Claim the copy's place; returns batches of the pages that are to be made.
+
+        Raises:
+            ItemFailure: there is no place for the copy.
+        """
+        self._place()
+        self._folder.open()
+        missing = []
+        for item in self.pages.values():
+            kept = self._folder.kept(item.page, item.request_key)
+            if kept is None or kept.item_id != item.item_id:
+                missing.append(self._as_page(item))
+            else:
+                self._outcomes[item.item_id] = kept
+                self._show(item)
+        return cut_into_batches(missing, self._tools.engine.settings.batch_size)
+
+    def colorize(self, batch: Sequence[PendingItem], on_outcome: OnOutcome) -> None:
+        """Colorize some pages; each that is done is kept.
+
+        Raises:
+            EnvironmentProblem, DatabaseError: as `BatchWorker.run` does.
+        """
+        self._tools.worker.run(batch, self._keep, on_outcome)
+
+    def finish(self) -> list[ItemOutcome]:
+        """Put the pages together; returns the outcomes of all of them. `clear` when these are on record.
+
+        Raises:
+            StorageError, OSError: the copy cannot be written.
+        """
+        outcomes = [self._outcomes[item_id] for item_id in self.pages]
+        failed = next((one for one in outcomes if one.state == "failed"), None)
+        if failed is not None:
+            return [one if one.state == "failed" else self._left_without_copy(one, failed) for one in outcomes]
+        done = {self.pages[one.item_id].page: one for one in outcomes if one.state == "done"}
+        if not done:
+            return outcomes
+        place = self._place()
+        with atomic_write(place) as partial:
+            notes = self._tools.decoder.write_document(
+                partial,
+                self._path,
+                {page: self._folder.file(page) for page in done},
+                "pdf" if self._first.output_formats[0] == "pdf" else "tiff",
+                self._provenance(list(done.values())),
+                self._first.sha256,
+                quality=self._tools.engine.settings.pdf_quality,
+            )
+            written = (sha256_file(partial), partial.stat().st_size)
+        first = min(done)
+        return [
+            self._in_document(one, *written, notes if one is done[first] else ()) if one.state == "done" else one
+            for one in outcomes
+        ]
+
+    def clear(self, outcomes: Sequence[ItemOutcome]) -> None:
+        """The outcomes are on record: the pages are not needed any more, unless they are to be tried again."""
+        if not any(outcome.state == "failed" for outcome in outcomes):
+            self._folder.remove()
+
+    def failed(self, error: Exception) -> list[ItemOutcome]:
+        """The outcomes of all pages where the document as a whole went wrong.
+
+        Raises what is no fault of the document (`flows.failures.describe_failure`).
+        """
+        failure = describe_failure(error, "write", self._first.path)
+        return [
+            ItemOutcome(
+                item_id=item.item_id,
+                state="failed",
+                request_key=item.request_key,
+                source_sha256=item.sha256,
+                stage=failure.stage,
+                error_type=failure.error_type,
+                message=failure.message,
+            )
+            for item in self.pages.values()
+        ]
+
+    def _place(self) -> Path:
+        return self._tools.destination.place(self._first.path, self._first.output_path)
+
+    def _as_page(self, item: PendingItem) -> PendingItem:
+        """The item with its page's own file in place of the document."""
+        return replace(
+            item,
+            output_formats=("tiff", *item.output_formats[1:]),
+            output_paths=(self._folder.output_path(item.page), *item.output_paths[1:]),
+        )
+
+    def _keep(self, outcomes: Sequence[ItemOutcome]) -> None:
+        for outcome in outcomes:
+            self._outcomes[outcome.item_id] = outcome
+            if outcome.state == "done":
+                self._folder.keep(self.pages[outcome.item_id].page, outcome)
+
+    def _left_without_copy(self, outcome: ItemOutcome, failed: ItemOutcome) -> ItemOutcome:
+        """A page that is done or left out, of a document that has no copy."""
+        if outcome.state == "skipped":
+            return outcome
+        item = self.pages[outcome.item_id]
+        broken = self.pages[failed.item_id].page
+        return ItemOutcome(
+            item_id=item.item_id,
+            state="failed",
+            request_key=item.request_key,
+            source_sha256=item.sha256,
+            stage="write",
+            error_type="other_page",
+            message=f"{item.name}: page {broken} could not be colorized, and a document has a copy only as a whole",
+        )
+
+    def _in_document(self, outcome: ItemOutcome, sha256: str, size: int, notes: Sequence[str]) -> ItemOutcome:
+        message = "; ".join(filter(None, [outcome.message, *notes]))
+        return replace(
+            outcome,
+            output_path=self._first.output_path,
+            output_sha256=sha256,
+            output_bytes=size,
+            output_format=self._first.output_formats[0],
+            message=message or None,
+        )
+
+    def _provenance(self, done: Sequence[ItemOutcome]) -> DerivativeProvenance:
+        """Of the whole; it names a reference only if all pages have the same."""
+        digests = {one.reference_sha256 for one in done}
+        name = text_to_path(done[0].reference_path or "") if len(digests) == 1 else None
+        colorizer = self._tools.engine.colorizer
+        return file_provenance(name, done[0].reference_sha256 if name is not None else None, colorizer)
+
+    def _show(self, item: PendingItem) -> None:
+        """The thumbnails of a page that an earlier run made."""
+        thumbnails = self._tools.thumbnails
+        try:
+            preview = read_master(self._folder.file(item.page)).preview
+            write_thumbnail(thumbnails.colour(item.item_id), preview)
+            eight_bit = preview if preview.dtype == np.uint8 else (preview >> 8).astype(np.uint8)
+            write_thumbnail(thumbnails.grey(item.item_id), np.asarray(Image.fromarray(eight_bit).convert("L")))
+        except Exception as error:
+            describe_failure(error, "write", item.path)

@@ -1,0 +1,104 @@
+"""Masters of every kind, page by page: pictures, TIFF of several pages, PDF. The decoder process runs this."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from storage.documents import PagePicture, document_notes, identify_document, read_page
+from storage.documents import write_document as write_pdf
+from storage.images import DerivativeProvenance, ImageFacts, Master, reading
+from storage.images.assembling import assembled, check_limits
+from storage.images.opening import opened, refusals
+from storage.images.records import Header, MasterMetadata
+from storage.images.tiff_join import MasterPage, join_pages
+from storage.images.xmp import derivative_packet
+from storage.paths import path_to_text
+from storage.signatures import SIGNATURE_BYTES, signature_of
+
+MAX_PIXELS = reading.MAX_PIXELS
+DocumentFormat = Literal["tiff", "pdf"]
+
+
+def identify_pages(path: Path) -> tuple[ImageFacts, ...]:
+    """What the header of each page says; width and height of a PDF's page without a scan are 0.
+
+    Raises ``UnreadableImage`` for what the header shows to be unreadable.
+    """
+    if not _is_pdf(path):
+        return reading.identify_pages(path)
+    with refusals(path):
+        pages = identify_document(path)
+        return tuple(page.facts or ImageFacts("pdf", 0, 0, 0, 8, len(pages), None, False) for page in pages)
+
+
+def read_master(path: Path, *, page: int = 1, max_pixels: int = MAX_PIXELS) -> Master:
+    """A picture, or a page, counted from 1, of a document; see ``storage.images.read_master``.
+
+    Of a PDF's page the scan is taken at its own resolution; ``sha256`` is that of the document.
+    """
+    if not _is_pdf(path):
+        return reading.read_master(path, page=page, max_pixels=max_pixels)
+    with refusals(path), opened(path) as file:
+        digest = file.digest()
+        scan = read_page(path, page, max_pixels=max_pixels)
+        colour = scan.samples.colour
+        metadata = MasterMetadata(icc=scan.icc, ppi=scan.ppi, orientation=scan.orientation, notes=scan.notes)
+        channels = 1 if colour.ndim == 2 else colour.shape[2]
+        header = Header("pdf", colour.shape[1], colour.shape[0], channels, 8 * colour.itemsize, metadata=metadata)
+        check_limits(header, max_pixels)
+        return assembled(iter([scan.samples]), header, digest, path, page)
+
+
+def write_document(
+    path: Path,
+    source: Path,
+    pages: Mapping[int, Path],
+    form: DocumentFormat,
+    provenance: DerivativeProvenance,
+    source_sha256: str,
+    quality: int | None = None,
+) -> tuple[str, ...]:
+    """Write the copy of a document into the file at ``path``, which is there already.
+
+    Args:
+        source: the master, a TIFF of several pages or a PDF; pages that are not replaced stay as they are.
+        pages: the pages in colour, by their numbers from 1, as one-page TIFF files.
+        form: of the copy. A PDF as TIFF has only the pages in colour.
+        quality: of JPEG in a PDF; None: pages that had no loss in the master have none in the copy.
+
+    Returns:
+        remarks for people on what the copy does not keep.
+
+    Raises ``UnreadableImage`` where the master is damaged, ``OSError`` where the copy cannot be written.
+    """
+    with refusals(source):
+        if form == "pdf":
+            packet = partial(_packet, path_to_text(source.name), source_sha256, provenance)
+            write_pdf(path, source, {page: _picture(file) for page, file in pages.items()}, xmp=packet, quality=quality)
+            return document_notes(source)
+        if _is_pdf(source):
+            join_pages(path, [pages[page] for page in sorted(pages)])
+            left_out = len(identify_document(source)) - len(pages)
+            return (f"{left_out} of the document's pages are not in the copy, as they were not colorized",) * bool(
+                left_out
+            )
+        count = len(reading.identify_pages(source))
+        join_pages(path, [pages.get(page) or MasterPage(source, page) for page in range(1, count + 1)])
+        return ()
+
+
+def _picture(file: Path) -> PagePicture:
+    page = reading.read_master(file, max_pixels=1 << 40)
+    return PagePicture(page.samples, page.encoding.icc, lossless=True)
+
+
+def _packet(name: str, sha256: str, provenance: DerivativeProvenance, old: bytes | None) -> bytes:
+    return derivative_packet(old, name, sha256, provenance, "application/pdf")[0]
+
+
+def _is_pdf(path: Path) -> bool:
+    with refusals(path), opened(path) as file:
+        source = file.source
+        signature = signature_of(source.read(0, min(SIGNATURE_BYTES, source.size)))
+    return signature is not None and signature.format == "pdf"
