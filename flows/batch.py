@@ -37,8 +37,7 @@ from storage.paths import text_to_path
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import Reference
-    from sscn import EncodedReference
-    from sscn.colorized import ColorizedPicture
+    from sscn import ColorizedPicture, EncodedReference
 
 RECORD_SECONDS = 10.0  # a crash loses no more work than this
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from storage.images import SRGB, Encoding
 
 if TYPE_CHECKING:  # see flows.engine
-    from sscn.rgb_space import RgbSpace
+    from sscn import RgbSpace
 
 
 @lru_cache(maxsize=16)
 def rgb_space(encoding: Encoding) -> "RgbSpace":
     """What samples in this encoding mean; that of a grey scale only has a curve of its own."""
-    from sscn.rgb_space import SRGB as SRGB_SPACE
-    from sscn.rgb_space import RgbSpace
+    from sscn import SRGB as SRGB_SPACE
+    from sscn import RgbSpace
 
     if encoding == SRGB:
         return SRGB_SPACE

@@ -13,8 +13,7 @@ from storage.database.records import CopyRecord, ItemOutcome, MatchRecord, Stage
 from storage.images import Master, WrittenDerivative
 
 if TYPE_CHECKING:  # see flows.engine
-    from sscn import Colorizer
-    from sscn.colorized import ColorizedPicture
+    from sscn import ColorizedPicture, Colorizer
 
 
 class _CommonFields(TypedDict):

@@ -9,7 +9,7 @@ SIGNATURE_BYTES = 512
 """How many first bytes of a file ``signature_of`` wants to see."""
 
 PHOTOGRAPH_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".btf", ".png", ".webp", ".dpx"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".btf", ".png", ".webp", ".dng", ".dpx"}
     | {".jp2", ".j2k", ".jpf", ".jpx", ".j2c"}
 )
 FILM_SUFFIXES = frozenset({".mkv", ".webm", ".mp4", ".m4v", ".mov", ".avi", ".mpg", ".mpeg", ".m2v"})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from storage.decoding.progress import working
-from storage.images import jpeg, jpeg2000, png, tiff, tiff_pixels, webp
+from storage.images import dng, jpeg, jpeg2000, png, tiff, tiff_pixels, webp
 from storage.images.assembling import assembled, check_limits
 from storage.images.opening import opened, refusals
 from storage.images.records import Header, ImageFacts, Master, MasterMetadata, Refusal, Samples
@@ -21,7 +21,13 @@ _HEADERS = {
     "webp": webp.read_header,
     "jpeg2000": jpeg2000.read_header,
 }
-_DECODERS = {"jpeg": jpeg.decode, "png": png.decode, "webp": webp.decode, "jpeg2000": jpeg2000.decode}
+_DECODERS = {
+    "jpeg": jpeg.decode,
+    "png": png.decode,
+    "webp": webp.decode,
+    "jpeg2000": jpeg2000.decode,
+    "dng": dng.decode,
+}
 _NOT_READ = {"dpx": "a DPX film frame", "pdf": "a PDF document"}
 
 
@@ -70,7 +76,7 @@ def _headers(source: Source) -> list[Header]:
     head = source.read(0, min(SIGNATURE_BYTES, source.size))
     signature = signature_of(head)
     if signature is not None and signature.format == "tiff":
-        return tiff.read_headers(source)
+        return [dng.read_header(source)] if dng.is_dng(source) else tiff.read_headers(source)
     reader = _HEADERS.get(signature.format) if signature is not None else None
     if reader is not None:
         return [reader(source)]

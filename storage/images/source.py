@@ -27,8 +27,11 @@ class Source:
             return self._data[offset : offset + length]
         assert self._descriptor is not None
         found = os.pread(self._descriptor, length, offset)
-        if len(found) != length:
-            raise Refusal("became shorter while it was read; try again when it is complete", "truncated")
+        while len(found) < length:  # one call gives 2 GB at most
+            more = os.pread(self._descriptor, length - len(found), offset + len(found))
+            if not more:
+                raise Refusal("became shorter while it was read; try again when it is complete", "truncated")
+            found += more
         return found
 
     def all(self) -> bytes:
