@@ -35,11 +35,13 @@ Kind = Literal["photograph", "text", "blank", "colour", "negative"]
 
 CONTENT_PATH = Path(__file__).resolve().parent / "weights" / "content.safetensors"
 """The direction in the networks' features in which positives differ from negatives."""
-CONTENT_SHA256 = "SHA"
+CONTENT_SHA256 = "8b7c4f80f2aaed0bc1a95c3641c9bde7abb08870f14bee6d7f3568ce7518772f"
 _LEAST_SIDE = 48
 """Pixels of the short side below which nothing can be told; such a scan counts as a photograph."""
+_DENSEST_LETTERS = 800.0
+"""More marks than this (`PageFeatures.glyphs`) are the dots of a printed screen."""
 _NEGATIVE_FROM = 1.0
-"""Score from which a picture counts as a negative: `fit_content` scales it so that of the positives it saw but one gets there."""
+"""Score from which a picture counts as a negative: `fit_content` scales it so that 0.3% of positives get there."""
 _MASK_HUE, _MASK_CHROMA = (25.0, 85.0), 38.0
 """Hue in degrees and chroma (CIELAB) of the lightest parts of a colour negative: the orange mask of its film."""
 
@@ -99,7 +101,9 @@ def _confidence(margin: float) -> float:
 
 def text_margin(page: PageFeatures) -> float:
     """Above 0 for a page of text: marks like letters, in lines, on even paper, and nothing else on it."""
-    if page.extent < 0.5 or page.light < 60 or page.solid > 0.06 or page.picture > 0.15 or page.glyphs < 15:
+    if page.extent < 0.5 or page.light < 60 or not 15 <= page.glyphs <= _DENSEST_LETTERS:
+        return -3.0
+    if page.solid > 0.06 or page.picture > 0.15 or page.piece > 0.015:
         return -3.0
     return (
         1.08 * math.log(page.glyphs / 30)
@@ -114,11 +118,11 @@ def text_margin(page: PageFeatures) -> float:
 def blank_margin(surface: SurfaceFeatures, page: PageFeatures) -> float:
     """Above 0 if there is nothing to see but texture, grain, and a mark or two.
 
-    Bright paper may show a little more of itself than a dark surface, which may be a photograph of the night.
+    Bright paper may show more of itself than what is of middling lightness, where faded and foggy photographs lie.
     """
     if surface.specks > 0.015 or page.solid > 0.06 or page.picture > 0.3 or page.glyphs > 15:
         return -3.0
-    allowed = 1.9 + 0.06 * max(0.0, surface.level - 78)
+    allowed = 1.2 + 0.75 * min(1.0, max(0.0, surface.level - 66) / 8) + 0.06 * max(0.0, surface.level - 76)
     return 2 * (allowed - surface.medium - 0.2 * surface.coarse)
 
 
@@ -127,7 +131,8 @@ def colour_margin(whole: ColourFeatures, middle: ColourFeatures) -> float:
 
     Stains, uneven yellowing and mounts stray to one hue, charts and mounts lie at the edge.
     """
-    return 3 * (min(whole.minor, middle.minor) - 1.4)
+    minor, major = (whole.minor + middle.minor) / 2, min(whole.major, middle.major)
+    return min(2 * math.log(max(minor * major, 1e-3) / 4), 5 * (minor - 0.6))
 
 
 def has_orange_mask(whole: ColourFeatures) -> bool:

@@ -66,6 +66,8 @@ class PageFeatures:
     """Share of the scan, 0..1, that the sheet covers."""
     picture: float
     """Share of the sheet, 0..1, that is neither paper nor covered with strokes only."""
+    piece: float
+    """The largest part of that which is in one piece, likewise."""
     uneven: float
     """How much the lightness of the paper strays from a smooth fall of light, L*."""
     ink: float
@@ -259,13 +261,14 @@ def page_features(lightness: Plane) -> PageFeatures:
     strokes = ink & ~solid
     off = depth > threshold / 2
     half = depth[off] < 1.2 * float(np.median(depth[strokes])) * 0.5 if strokes.any() else np.ones(1)
-    extent, picture, uneven = _layout(ground, ink)
+    extent, picture, piece, uneven = _layout(ground, ink)
     lines, rows = _regularities(strokes)
     return PageFeatures(
         paper=float((np.abs(depth) < threshold / 2).mean()),
         light=float(np.median(ground)),
         extent=extent,
         picture=picture,
+        piece=piece,
         uneven=uneven,
         ink=float(strokes.mean()),
         solid=float(solid.mean()),
@@ -276,9 +279,9 @@ def page_features(lightness: Plane) -> PageFeatures:
     )
 
 
-def _layout(ground: Plane, ink: Mask) -> tuple[float, float, float]:
-    """How much of the scan the sheet covers, and how much of the sheet is neither paper nor strokes, both 0..1; how uneven
-    the paper is, L*."""
+def _layout(ground: Plane, ink: Mask) -> tuple[float, float, float, float]:
+    """Of the scan, the share that the sheet covers; of the sheet, the shares that are neither paper nor strokes, all
+    together and the largest in one piece; how uneven the paper is, L*."""
     height, width = ground.shape
     size = (max(4, width // _TILE), max(4, height // _TILE))
     tiles = cv2.resize(ground, size, interpolation=cv2.INTER_AREA)
@@ -287,7 +290,7 @@ def _layout(ground: Plane, ink: Mask) -> tuple[float, float, float]:
     paper = ((left > -8) & (left < 14) & (covered < 0.5)).astype(np.uint8)
     count, _, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
     if count < 2:
-        return 0.0, 1.0, 100.0
+        return 0.0, 1.0, 1.0, 100.0
     largest = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
     x, y, w, h = (int(largest[column]) for column in range(4))
     # The outermost tiles of a sheet that lies askew are half beside it.
@@ -295,7 +298,10 @@ def _layout(ground: Plane, ink: Mask) -> tuple[float, float, float]:
     sheet = paper[y + inset : y + h - inset, x + inset : x + w - inset]
     inside = left[y + inset : y + h - inset, x + inset : x + w - inset][sheet > 0]
     uneven = 1.48 * float(np.median(np.abs(inside - np.median(inside)))) if inside.size else 100.0
-    return w * h / tiles.size, 1 - float(sheet.mean()), uneven
+    pieces = cv2.morphologyEx(1 - sheet, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(pieces, connectivity=4)
+    piece = float(stats[1:, cv2.CC_STAT_AREA].max(initial=0)) / sheet.size
+    return w * h / tiles.size, 1 - float(sheet.mean()), piece, uneven
 
 
 def _ground(page: Plane) -> Plane:

@@ -10,7 +10,8 @@ from storage.documents import write_document as write_pdf
 from storage.images import DerivativeProvenance, ImageFacts, Master, reading
 from storage.images.assembling import assembled, check_limits
 from storage.images.opening import opened, refusals
-from storage.images.records import Header, MasterMetadata
+from storage.images.records import Header, MasterMetadata, Refusal
+from storage.images.rows import Pixels
 from storage.images.tiff_join import MasterPage, join_pages
 from storage.images.xmp import derivative_packet
 from storage.paths import path_to_text
@@ -29,6 +30,9 @@ def identify_pages(path: Path) -> tuple[ImageFacts, ...]:
         return reading.identify_pages(path)
     with refusals(path):
         pages = identify_document(path)
+        for number, page in enumerate(pages, start=1):
+            if page.error_type is not None:
+                raise Refusal(f"cannot be used: page {number}: {page.reason}", page.error_type)
         return tuple(page.facts or ImageFacts("pdf", 0, 0, 0, 8, len(pages), None, False) for page in pages)
 
 
@@ -75,7 +79,8 @@ def write_document(
     with refusals(source):
         if form == "pdf":
             packet = partial(_packet, path_to_text(source.name), source_sha256, provenance)
-            write_pdf(path, source, {page: _picture(file) for page, file in pages.items()}, xmp=packet, quality=quality)
+            pictures = {page: _picture(file, with_loss=quality is not None) for page, file in pages.items()}
+            write_pdf(path, source, pictures, xmp=packet, quality=quality)
             return document_notes(source)
         if _is_pdf(source):
             join_pages(path, [pages[page] for page in sorted(pages)])
@@ -88,9 +93,29 @@ def write_document(
         return ()
 
 
-def _picture(file: Path) -> PagePicture:
-    page = reading.read_master(file, max_pixels=1 << 40)
-    return PagePicture(page.samples, page.encoding.icc, lossless=True)
+def _picture(file: Path, *, with_loss: bool) -> PagePicture:
+    rows = _PageRows(file)
+    return PagePicture(rows, rows.icc, lossless=False if with_loss else None)
+
+
+class _PageRows:
+    """A page in colour, read when its rows are asked for: all pages of a document are too many for memory."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        page = self._read()
+        self.shape, self.dtype, self.icc = page.samples.shape, page.samples.dtype, page.encoding.icc
+        self._page: Master | None = None
+
+    def __getitem__(self, rows: slice, /) -> Pixels:
+        self._page = self._page or self._read()
+        band = self._page.samples[rows]
+        if rows.indices(self.shape[0])[1] == self.shape[0]:
+            self._page = None  # the last rows: the next page may have the memory
+        return band
+
+    def _read(self) -> Master:
+        return reading.read_master(self._file, max_pixels=1 << 40)
 
 
 def _packet(name: str, sha256: str, provenance: DerivativeProvenance, old: bytes | None) -> bytes:

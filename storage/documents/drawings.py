@@ -1,11 +1,13 @@
 """What a page draws (ISO 32000-1, 8 and 9): its images with their places, and whether there is text or line work."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import pikepdf
 
 from storage.documents.placing import IDENTITY, Box, Matrix, bounds, common, is_sane, multiply
+from storage.documents.placing import around as encompass
 from storage.images.records import Refusal
 
 CONTENT_BYTES = 1 << 22
@@ -168,7 +170,9 @@ class _Walk:
         stack: list[tuple[_State, Step]] = []
         rectangle: Box | None = None
         clipping = False
-        operators = pikepdf.parse_content_stream(pikepdf.Stream(self._pdf, content), WATCHED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # operators that break off; what comes before them counts
+            operators = pikepdf.parse_content_stream(pikepdf.Stream(self._pdf, content), WATCHED)
         for place, instruction in enumerate(operators):
             operator = str(instruction.operator)
             step = Step(place, None, state.matrix, state.clip, state.blended)
@@ -179,7 +183,8 @@ class _Walk:
                 if stack:
                     state = stack.pop()[0]
             elif operator == "re":
-                rectangle = _rectangle(instruction.operands, state)
+                added = _rectangle(instruction.operands, state)
+                rectangle = added if rectangle is None or added is None else encompass([rectangle, added])
             elif operator in ("W", "W*"):
                 clipping = True
             elif operator in _PAINTING.split() or operator == "n":

@@ -9,14 +9,28 @@ import imagecodecs
 import numpy as np
 import pikepdf
 
+from storage.documents.stored_images import StoredImage
 from storage.images.png import SIGNATURE, chunk
 from storage.images.records import Refusal
 
+_AROUND_CODEC = 1 << 20
+_AROUND_CODEC_A_PIXEL = 8
+"""How many bytes a packed picture may have once a filter around it is undone."""
 _TOO_SHORT = "is cut off or damaged: a part of a picture is missing; copy it again from its source"
 _TOO_LONG = "has a picture that unpacks to more than its size; it is damaged or made to do harm"
+_PART_BYTES = 4096
 _HEX_SPACE = b" \t\r\n\f\0"
 _PNG_KINDS = {1: (0, 8), 2: (0, 16), 3: (2, 8), 4: (6, 8), 6: (2, 16), 8: (6, 16)}
 """PNG's colour type and depth with so many bytes a pixel; what the bytes mean does not matter to its predictors."""
+
+
+def codec_data(image: StoredImage) -> bytes:
+    """An image's bytes as its last filter, the codec, has them; those before it are undone."""
+    data = image.stream.read_raw_bytes()
+    limit = _AROUND_CODEC + _AROUND_CODEC_A_PIXEL * image.width * image.height
+    for name, parameters in list(zip(image.filters, image.parameters, strict=True))[:-1]:
+        data = unpack(data, name, parameters, limit)
+    return data
 
 
 def unpack(data: bytes, name: str, parameters: pikepdf.Dictionary | None, limit: int) -> bytes:
@@ -107,11 +121,26 @@ def _inflate(data: bytes, limit: int) -> bytes:
 def _inflate_damaged(data: bytes, limit: int) -> bytes:
     """What comes before the fault: a wrong check sum at the very end does no harm."""
     decompressor, found = zlib.decompressobj(), bytearray()
+    for start in range(0, len(data), _PART_BYTES):
+        part, before = data[start : start + _PART_BYTES], decompressor.copy()
+        try:
+            found += decompressor.decompress(part, limit + 1 - len(found))
+        except zlib.error:
+            found += _last_bytes(before, part, limit + 1 - len(found))
+            break
+        if len(found) > limit or decompressor.eof:
+            break
+    return bytes(found)
+
+
+def _last_bytes(decompressor: "zlib._Decompress", part: bytes, limit: int) -> bytes:
+    """What the part of a stream with the fault in it gives byte by byte up to there."""
+    found = bytearray()
     try:
-        for start in range(0, len(data), 4096):
-            found += decompressor.decompress(data[start : start + 4096], limit + 1 - len(found))
-            if len(found) > limit:
+        for place in range(len(part)):
+            if len(found) >= limit:
                 break
+            found += decompressor.decompress(part[place : place + 1], limit - len(found))
     except zlib.error:
         pass
     return bytes(found)

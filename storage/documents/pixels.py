@@ -5,7 +5,7 @@ import numpy as np
 import pikepdf
 
 from storage.documents import jbig2
-from storage.documents.filters import predicted_bytes, undo_predictor, unpack
+from storage.documents.filters import codec_data, predicted_bytes, undo_predictor, unpack
 from storage.documents.rendering import render_image
 from storage.documents.scans import describes_itself
 from storage.documents.stored_images import ColourSpace, StoredImage
@@ -13,9 +13,6 @@ from storage.images import jpeg, jpeg2000
 from storage.images.records import Pixels, Refusal, Samples
 from storage.images.source import Source
 
-_PACKED_BYTES = 1 << 20
-_PACKED_BYTES_A_PIXEL = 8
-"""How long a packed picture may be once a filter around it is undone."""
 _SIZE_DIFFERS = "is damaged: a picture does not have the size that the document says; copy it again from its source"
 _CUT_OFF = "is cut off or damaged: a part of a picture is missing; copy it again from its source"
 _FILLING = (b"\x35\xac\x53\xca" * 64, b"\0" * 256)
@@ -27,12 +24,8 @@ def decode(pdf: pikepdf.Pdf, image: StoredImage) -> tuple[Samples, bytes | None]
 
     What has no place in grey, RGB or CMYK is drawn by pdfium as RGB. The size must have been found bearable before.
     """
-    data, filters = image.stream.read_raw_bytes(), list(zip(image.filters, image.parameters, strict=True))
-    limit = _PACKED_BYTES + _PACKED_BYTES_A_PIXEL * image.width * image.height
-    while len(filters) > 1:
-        name, parameters = filters.pop(0)
-        data = unpack(data, name, parameters, limit)
-    codec, parameters = filters[0] if filters else ("", None)
+    data, codec = codec_data(image), image.codec
+    parameters = image.parameters[-1] if image.parameters else None
     profile = image.profile
     if codec == "/JPXDecode":
         return _jpx(pdf, image, data)

@@ -5,16 +5,17 @@ from pathlib import Path
 import numpy as np
 import pikepdf
 
+from storage.documents.loss import distinct_images, is_lossy
 from storage.documents.opening import OpenDocument, opened, refusals
 from storage.documents.pixels import decode
 from storage.documents.records import DocumentPage, PageScan
 from storage.documents.rendering import render_page_images
 from storage.documents.scans import Scan, find_scan
-from storage.documents.stored_images import StoredImage
 from storage.images.orientation import upright
 from storage.images.records import Refusal, Samples
 
-_REVERSIBLE = 1
+_LAYERS = 4
+"""How many pictures' pixels the images of one page may have together."""
 
 
 def identify_document(path: Path) -> tuple[DocumentPage, ...]:
@@ -41,8 +42,9 @@ def read_page(path: Path, page: int, *, max_pixels: int) -> PageScan:
         scan = find_scan(document, sheet)
         if isinstance(scan, str):
             raise Refusal(f"has no scan on page {page}: {scan}", "unsupported")
-        claimed = max([scan.width * scan.height, *(part.width * part.height for part in scan.parts)])
-        if claimed > max_pixels:
+        sizes = [part.width * part.height for part in distinct_images(scan)]
+        claimed = max(scan.width * scan.height, *sizes)
+        if claimed > max_pixels or (claimed := sum(sizes)) > _LAYERS * max_pixels:
             raise Refusal(
                 f"has {claimed} pixels on page {page}, more than the {max_pixels} that are allowed; raise the limit or"
                 " split it",
@@ -61,7 +63,7 @@ def _page(document: OpenDocument, number: int, count: int) -> DocumentPage:
 
 
 def _taken(pdf: pikepdf.Pdf, page: pikepdf.Page, scan: Scan) -> PageScan:
-    lossy = any(_is_lossy(part) for part in scan.parts)
+    lossy = is_lossy(scan)
     if scan.image is not None:
         samples, icc = decode(pdf, scan.image)
         notes = () if scan.image.space is not None else ("its colours are of a kind that was converted to RGB",)
@@ -69,7 +71,7 @@ def _taken(pdf: pikepdf.Pdf, page: pikepdf.Page, scan: Scan) -> PageScan:
     note = f"the page's {len(scan.parts)} images were taken as one picture"
     if scan.tiles:
         return PageScan(*_joined(pdf, scan), scan.ppi, scan.orientation, lossy, (note,))
-    for part in scan.parts:
+    for part in distinct_images(scan):
         if part.codec == "/DCTDecode" or part.codec == "/JPXDecode":
             decode(pdf, part)  # pdfium draws what is left of a cut picture and says nothing
     picture = render_page_images(pdf, page, scan.matrix, scan.width, scan.height)
@@ -88,18 +90,3 @@ def _joined(pdf: pikepdf.Pdf, scan: Scan) -> tuple[Samples, bytes | None]:
             part.colour, tile.orientation
         )
     return Samples(picture, samples.space), icc
-
-
-def _is_lossy(image: StoredImage) -> bool:
-    if image.codec == "/DCTDecode":
-        return True
-    if image.codec != "/JPXDecode":
-        return False
-    return not _is_reversible(image.stream.read_raw_bytes())
-
-
-def _is_reversible(data: bytes) -> bool:
-    """Whether a codestream's main header (ISO/IEC 15444-1, A.6.1) names the wavelet that can be undone exactly."""
-    start = data.find(b"\xff\x4f\xff\x51")
-    coding = data.find(b"\xff\x52", start)
-    return start >= 0 and coding >= 0 and data[coding + 13 : coding + 14] == bytes([_REVERSIBLE])

@@ -44,8 +44,9 @@ class PagePicture:
 
     ``icc`` is the RGB profile of the samples. With ``lossless`` no sample changes; else it becomes a JPEG, for which
     16-bit samples are rounded to 8 bits; a side of more than 65,500 pixels, which no JPEG has, makes it lossless.
+    None: as the document stores the scan itself.
     """
 
     rows: Rows
     icc: bytes
-    lossless: bool
+    lossless: bool | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pikepdf
 
 from storage.documents.drawings import Drawing, PageDrawing, look_through, numbers, page_resources
+from storage.documents.filters import codec_data
 from storage.documents.opening import OpenDocument
 from storage.documents.placing import Box, Matrix, area, around, bounds, common, orientation, resolution
 from storage.documents.stored_images import StoredImage, describe_image
@@ -109,12 +110,12 @@ def page_box(page: pikepdf.Page) -> Box:
 
 def jpx_header(image: StoredImage) -> Header:
     """What a JPEG 2000 image says itself; raises ``Refusal`` where it is not whole."""
-    return jpeg2000.read_header(Source(image.stream.read_raw_bytes()))
+    return jpeg2000.read_header(Source(codec_data(image)))
 
 
 def describes_itself(image: StoredImage) -> bool:
     """Whether the colours' kind is said by the JPEG 2000 data alone."""
-    return image.filters == ("/JPXDecode",) and "/ColorSpace" not in image.stream
+    return image.codec == "/JPXDecode" and "/ColorSpace" not in image.stream
 
 
 def _one_image(drawing: Drawing, image: StoredImage, page: pikepdf.Page) -> Scan:
@@ -123,7 +124,7 @@ def _one_image(drawing: Drawing, image: StoredImage, page: pikepdf.Page) -> Scan
     channels, bits, has_icc = image.channels, 16 if image.bits == 16 else 8, image.profile is not None
     if image.space is None:
         bits = 8
-    elif image.filters == ("/JPXDecode",):
+    elif image.codec == "/JPXDecode":
         header = jpx_header(image)
         bits = header.bit_depth
         if describes_itself(image):
@@ -196,6 +197,8 @@ def _nothing(drawn: PageDrawing, damaged: bool) -> str:
         raise Refusal("is damaged: a picture that it draws is missing; copy it again from its source", "truncated")
     if drawn.has_lines:
         return "the page has drawn lines but no scan"
+    if drawn.images:
+        return "the page has only small pictures"
     if drawn.has_text:
         return "the page has hidden text but no scan"
     return "the page is empty or its content is lost: the document is damaged" if damaged else "the page is empty"

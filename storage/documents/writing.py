@@ -1,11 +1,13 @@
 """Writing the coloured copy of a document: the same document, with pictures where its scans were."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pikepdf
 
 from storage.documents.encoding import PictureStore
+from storage.documents.loss import is_lossy
 from storage.documents.opening import OpenDocument, opened, refusals
 from storage.documents.records import PagePicture
 from storage.documents.replacing import replace_scan
@@ -35,7 +37,8 @@ def write_document(
     with opened(source) as document, PictureStore(path.parent) as store:
         pdf = document.pdf
         scans = {number: _scan(document, number, pages[number]) for number in sorted(pages)}
-        objects = {number: store.add(pages[number], quality) for number in scans}
+        chosen = {number: _with_loss_or_without(pages[number], scan) for number, scan in scans.items()}
+        objects = {number: store.add(picture, quality) for number, picture in chosen.items()}
         pictures = store.document()
         with refusals():
             for number, scan in scans.items():
@@ -44,7 +47,7 @@ def write_document(
                 replace_scan(pdf, pdf.pages[number - 1], scan, picture)
             packet = _packet(pdf)
         pdf.Root["/Metadata"] = pdf.make_stream(xmp(packet), Type=pikepdf.Name.Metadata, Subtype=pikepdf.Name.XML)
-        deep = any(page.lossless and page.rows.dtype.itemsize == 2 for page in pages.values())
+        deep = any(page.lossless and page.rows.dtype.itemsize == 2 for page in chosen.values())
         with path.open("wb") as file, refusals():
             pdf.save(
                 file,
@@ -56,6 +59,10 @@ def write_document(
                 encryption=False,
                 deterministic_id=True,
             )
+
+
+def _with_loss_or_without(picture: PagePicture, scan: Scan) -> PagePicture:
+    return replace(picture, lossless=not is_lossy(scan)) if picture.lossless is None else picture
 
 
 def _scan(document: OpenDocument, number: int, picture: PagePicture) -> Scan:

@@ -29,7 +29,7 @@ def test_colorize(tmp_path: Path, archive: Path, references: Path, command: Comm
     [
         ({"output": "archive/cup.png"}, "is the master itself; masters are never overwritten"),
         ({"output": "archive/../archive/cup.png"}, "masters are never overwritten"),
-        ({"output": "copy.jpg"}, r"needs a name that ends in .tif or .png"),
+        ({"output": "copy.bmp"}, r"needs a name that ends in .tif, .png, .jp2 or .jpg"),
         ({"output": "archive"}, "is a folder; name a file"),
         ({"target": "gone.jpg"}, "the master .* does not exist"),
         ({"reference": "gone.jpg"}, "the reference .* does not exist"),

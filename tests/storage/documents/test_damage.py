@@ -24,6 +24,7 @@ from tests.storage.documents.documents import (
     flate,
     grey_jpeg,
     image,
+    jpeg,
     jpx,
     photograph,
 )
@@ -202,6 +203,11 @@ def a_fine_speck_on_a_page(pdf: pikepdf.Pdf) -> None:
     add_page(pdf, {"Im0": grey_jpeg(pdf), "Speck": speck}, content)
 
 
+def one_picture_many_times(pdf: pikepdf.Pdf) -> None:
+    scan = image(pdf, jpeg(photograph(1000, 900)), 1000, 900, Name.DeviceGray, Filter=Name.DCTDecode)
+    add_page(pdf, {"Im0": scan}, f"{FULL_PAGE} " * 300)
+
+
 HARMFUL: list[Callable[[pikepdf.Pdf], None]] = [
     bomb_as_content,
     bomb_as_image,
@@ -211,6 +217,7 @@ HARMFUL: list[Callable[[pikepdf.Pdf], None]] = [
     forms_that_draw_forms,
     a_form_that_draws_itself,
     a_fine_speck_on_a_page,
+    one_picture_many_times,
 ]
 
 

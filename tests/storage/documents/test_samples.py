@@ -125,6 +125,18 @@ EXACT: dict[str, tuple[Maker, Pixels]] = {
     ),
     "jpeg 2000": (lambda d: image(d, jpx(GREY), W, H, Name.DeviceGray, Filter=Name.JPXDecode), GREY),
     "jpeg 2000 alone": (lambda d: image(d, jpx(RGB), W, H, None, None, Filter=Name.JPXDecode), RGB),
+    "jpeg 2000 of 16 bits, packed again": (
+        lambda d: image(
+            d, zlib.compress(jpx(DEEP)), W, H, Name.DeviceGray, Filter=Array([Name.FlateDecode, Name.JPXDecode])
+        ),
+        DEEP,
+    ),
+    "a wrong check sum": (
+        lambda d: image(
+            d, zlib.compress(GREY.tobytes())[:-4] + b"sums", W, H, Name.DeviceGray, Filter=Name.FlateDecode
+        ),
+        GREY,
+    ),
     "lzw": (
         lambda d: image(d, imagecodecs.lzw_encode(GREY.tobytes()), W, H, Name.DeviceGray, Filter=Name.LZWDecode),
         GREY,

@@ -60,7 +60,7 @@ def test_each_page_is_told_apart(tmp_path: Path) -> None:
         "the page has text and only small pictures",
         "the page has only small pictures",
         None,
-        "the page is empty",
+        "the page has only small pictures",
     ]
     assert [page.facts is None for page in pages] == [page.reason is not None for page in pages]
     with pytest.raises(Refusal, match="has no scan on page 2: the page has text but no scan"):

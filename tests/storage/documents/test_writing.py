@@ -216,6 +216,7 @@ CONTENTS = {
     "text below": "{text} {strips}",
     "in a group with a scale": "q .5 0 0 .5 0 0 cm 2 0 0 2 0 0 cm {strips} Q {text}",
     "each one clipped": "q 0 0 240 180 re W n {strips} Q {text}",
+    "clipped by rectangles together": "q 0 0 240 90 re 0 90 240 90 re W n {strips} Q {text}",
     "the first one clipped to itself": "q 0 135 240 45 re W n {first} Q {rest} {text}",
     "in a state": "/GS0 gs {strips} {text}",
     "in a form": "/Fm Do {text}",
@@ -282,6 +283,22 @@ def test_pictures_that_do_not_fit_are_the_callers_fault(tmp_path: Path) -> None:
     for pages in ({1: colours(241, 180)}, {2: colours()}, {1: photograph()}, {1: colours().astype(np.float32)}):
         with pytest.raises(ValueError, match="page"):
             written(tmp_path, pages)
+
+
+@pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
+def test_qpdf_finds_no_fault(tmp_path: Path) -> None:
+    """Of every document that these tests write, where it is installed; here of all kinds of replacement in one."""
+    inline = b"q 240 0 0 180 0 0 cm BI /W 24 /H 18 /BPC 8 /CS /G ID " + photograph(24, 18).tobytes() + b" EI Q"
+    with pikepdf.new() as pdf:
+        add_page(pdf, {"Im0": grey_jpeg(pdf)})
+        parts, content = strips(pdf)
+        add_page(pdf, parts, content + HIDDEN_TEXT)
+        add_page(pdf, {}, inline)
+        pdf.save(tmp_path / "a.pdf", object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    path = written(tmp_path, {1: colours(), 2: colours(depth=16), 3: colours(24, 18)})
+    found = subprocess.run(["qpdf", "--check", path], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "No syntax or stream encoding errors" in found.stdout
 
 
 @pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="pdftoppm (poppler-utils) is not installed")
