@@ -217,7 +217,7 @@ class ArchiveRun:
             items=self.plan.items,
             done=self._tally.done,
             failed=self._tally.failed,
-            left_out=self.plan.skipped + self._tally.low_left_out,
+            left_out=self.plan.skipped + self._tally.left_out,
             low_matches=self._tally.low_matches,
             finished_before=len(self.plan.finished),
             pending=len(self.plan.pending),

@@ -224,7 +224,7 @@ class BatchWorker:
         if not settings.colorize_all:
             work.stage = "content"
             with work.watch.stage("content"):
-                leave_out_by_content(work.item.name, work.master)
+                leave_out_by_content(work.item.name, work.master, self._engine.embedder)
         work.stage = "search"
         work.found = chosen = self._references.choose(work.item.path, work.master.preview, work.watch)
         work.index_version = self._references.index_version  # it may have been brought up to date meanwhile

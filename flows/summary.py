@@ -58,8 +58,8 @@ class Tally:
     skipped: int = 0
     low_matches: int = 0
     """Of those done."""
-    low_left_out: int = 0
-    """Of those skipped, for their doubtful references."""
+    left_out: int = 0
+    """Of those skipped, for what the work showed: their content, or that no reference fits."""
     stages: dict[str, list[float]] = field(default_factory=dict)
     failures: list[FailedItem] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class Tally:
             self.failures.append(FailedItem(path, outcome.stage or "", outcome.message or ""))
         else:
             self.skipped += 1
-            self.low_left_out += bool(outcome.low_match)
+            self.left_out += outcome.stage != "ingest"
         for timing in outcome.timings:
             self.stages.setdefault(timing.stage, []).append(timing.seconds)
 

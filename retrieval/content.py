@@ -27,7 +27,7 @@ from retrieval.content_features import (
     surface_features,
 )
 from retrieval.errors import RetrievalError
-from retrieval.features import GRID, Features, Networks
+from retrieval.features import GRID, Networks
 from retrieval.luminance import prepare
 from sscn.pictures import Picture as Pixels
 
@@ -40,8 +40,8 @@ _LEAST_SIDE = 48
 """Pixels of the short side below which nothing can be told; such a scan counts as a photograph."""
 _DENSEST_LETTERS = 800.0
 """More marks than this (`PageFeatures.glyphs`) are the dots of a printed screen."""
-_NEGATIVE_FROM = 1.0
-"""Score from which a picture counts as a negative: `fit_content` scales it so that 0.3% of positives get there."""
+_NEGATIVE_FROM = 0.75
+"""Score from which a picture counts as a negative; `fit_content` scales it so that 0.2% of positives reach 1."""
 _MASK_HUE, _MASK_CHROMA = (25.0, 85.0), 38.0
 """Hue in degrees and chroma (CIELAB) of the lightest parts of a colour negative: the orange mask of its film."""
 
@@ -147,14 +147,18 @@ def negative_margin(picture: Pixels, networks: Networks) -> float:
         RetrievalError: the weights are missing or damaged.
     """
     prepared = prepare(picture)
-    seen, inverse = (description(networks.features([each]))[0] for each in (prepared, 100 - prepared))
+    seen, inverse = description(*networks.meanings([prepared, 100 - prepared]))
     return float((inverse - seen) @ load_direction()) - _NEGATIVE_FROM
 
 
-def description(features: Features) -> NDArray[np.float32]:
-    """What tells positives from negatives (N, D): the meanings of the whole picture and of each row of its places."""
-    rows = features.place_meanings.reshape(len(features.place_meanings), GRID, GRID, -1).mean(axis=2)
-    return np.concatenate([features.meanings, rows.reshape(len(rows), -1)], axis=1)
+def description(meanings: NDArray[np.float32], place_meanings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What tells positives from negatives (N, D): the meanings of the whole picture and of each row of its places.
+
+    Args:
+        meanings, place_meanings: of ``Networks.meanings``.
+    """
+    rows = place_meanings.reshape(len(place_meanings), GRID, GRID, -1).mean(axis=2)
+    return np.concatenate([meanings, rows.reshape(len(rows), -1)], axis=1)
 
 
 def load_direction(path: Path = CONTENT_PATH, sha256: str = CONTENT_SHA256) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ Everything is measured on the picture reduced to SIDE pixels, so that a number m
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,16 +39,10 @@ _SCREEN = 1.5
 class ColourFeatures:
     """What chroma (CIELAB) is left when all that one tone of a print can have is taken off."""
 
-    area: float
-    """Share of the picture, 0..1, whose chroma strays by more than 5 from the tone."""
     minor: float
     """Standard deviation across the main direction in the plane of a*, b*: small if all strays to one hue."""
     major: float
     """Standard deviation along the main direction."""
-    stain: float
-    """-1..1: how far what strays is more yellow or brown than the tone (1), or bluer (-1)."""
-    spread: float
-    """Share of 36 fields of the picture, 0..1, in which colours stray noticeably."""
     chroma: float
     """Median chroma of the lightest twentieth."""
     hue: float
@@ -58,8 +53,6 @@ class ColourFeatures:
 class PageFeatures:
     """Paper, ink and lines."""
 
-    paper: float
-    """Share of the picture, 0..1, that is as light as what is lightest around it."""
     light: float
     """Lightness L* of that."""
     extent: float
@@ -70,12 +63,8 @@ class PageFeatures:
     """The largest part of that which is in one piece, likewise."""
     uneven: float
     """How much the lightness of the paper strays from a smooth fall of light, L*."""
-    ink: float
-    """Share of the picture, 0..1, in thin dark strokes."""
     solid: float
     """Share of the picture, 0..1, that is dark in patches wider than strokes are."""
-    tone: float
-    """Share of what is not paper, 0..1, that lies between paper and ink."""
     lines: float
     """0..1: how regularly lines follow each other all over the page, more than across."""
     rows: float
@@ -94,8 +83,6 @@ class SurfaceFeatures:
     """Contrast in large shapes: spread between the 3rd and the 97th percentile, smooth light taken off."""
     medium: float
     """Contrast in shapes of 2 to 16 pixels: spread between the 5th and the 95th percentile."""
-    fine: float
-    """Deviation of what is finer: grain, texture of the paper, noise."""
     specks: float
     """Share of the middle of the picture, 0..1, that differs clearly from its surroundings."""
 
@@ -108,15 +95,18 @@ def reduced(picture: Pixels, side: int = SIDE) -> NDArray[np.uint8]:
     """
     long = max(picture.shape[:2])
     step = max(1, long // (2 * side))  # every second pixel or so is enough of a large scan, and much faster
-    some = np.ascontiguousarray(picture[::step, ::step])
+    some: Any = np.ascontiguousarray(picture[::step, ::step])
     height, width = some.shape[:2]
     scale = side / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        some = np.asarray(cv2.resize(some, size, interpolation=cv2.INTER_AREA))
-    if some.dtype == np.uint16:
-        some = np.rint(some * np.float32(1 / 257))
-    return some.astype(np.uint8)
+        some = _resized(some, size)
+    return np.asarray(some if some.dtype == np.uint8 else np.rint(some / np.float32(257)), np.uint8)
+
+
+def _resized(plane: Any, size: tuple[int, int]) -> Any:
+    """Averaged down to (width, height); same type."""
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
 def lab_planes(picture: NDArray[np.uint8]) -> Plane:
@@ -176,7 +166,7 @@ def _strayed(lab: Plane) -> tuple[Plane, Plane]:
     """a*, b* (2, h, w) less what follows the lightness and its gradient, and the weight (h, w) of each pixel.
 
     A toned print has one a*, b* for each lightness. Channels that lie a little apart add, to first order, a multiple of
-    the gradient of the lightness. Both are fitted together, robustly, so that a mount or a chart does not bend the tone.
+    the gradient of the lightness. Both are fitted together, robustly: a mount or a chart does not bend the tone.
     """
     lightness = lab[0]
     weights = np.clip((lightness - 3) / 15, 0.02, 1).astype(np.float32)
@@ -208,23 +198,13 @@ def _colour_numbers(lab: Plane, strayed: Plane, weights: Plane) -> ColourFeature
     held = strayed * np.minimum(1, 15 / np.maximum(size, 1e-6))  # a few strong colours do not count for more than that
     mean = (held * weights).sum(axis=(1, 2)) / total
     flat = (held - mean[:, None, None]).reshape(2, -1)
-    spread, axes = np.linalg.eigh((flat * weights.ravel()) @ flat.T / total)
-    deviation = np.sqrt(np.maximum(spread, 0))
-    yellow = (0.35 * held[0] + 0.94 * held[1]) * weights
-    stain = float(yellow.sum() / max(1e-6, float((np.hypot(held[0], held[1]) * weights).sum())))
-    fields = [
-        float((size[rows][:, columns] * weights[rows][:, columns]).mean())
-        for rows in np.array_split(np.arange(size.shape[0]), 6)
-        for columns in np.array_split(np.arange(size.shape[1]), 6)
-    ]
+    variance = np.linalg.eigvalsh((flat * weights.ravel()) @ flat.T / total)
+    deviation = np.sqrt(np.maximum(variance, 0))
     bright = lab[0] >= np.percentile(lab[0], 95)
     a, b = float(np.median(lab[1][bright])), float(np.median(lab[2][bright]))
     return ColourFeatures(
-        area=float(((size > 5) * weights).sum() / total),
         minor=float(deviation[0]),
         major=float(deviation[1]),
-        stain=stain,
-        spread=float(np.mean(np.asarray(fields) > 3)),
         chroma=float(np.hypot(a, b)),
         hue=float(np.degrees(np.arctan2(b, a))),
     )
@@ -259,20 +239,15 @@ def page_features(lightness: Plane) -> PageFeatures:
     patches = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_OPEN, np.ones((11, 11), np.uint8))
     solid = cv2.dilate(patches, np.ones((5, 5), np.uint8)).astype(bool) & ink
     strokes = ink & ~solid
-    off = depth > threshold / 2
-    half = depth[off] < 1.2 * float(np.median(depth[strokes])) * 0.5 if strokes.any() else np.ones(1)
     extent, picture, piece, uneven = _layout(ground, ink)
     lines, rows = _regularities(strokes)
     return PageFeatures(
-        paper=float((np.abs(depth) < threshold / 2).mean()),
         light=float(np.median(ground)),
         extent=extent,
         picture=picture,
         piece=piece,
         uneven=uneven,
-        ink=float(strokes.mean()),
         solid=float(solid.mean()),
-        tone=float(half.mean()),
         lines=lines,
         rows=rows,
         glyphs=_glyphs(ink),
@@ -284,7 +259,7 @@ def _layout(ground: Plane, ink: Mask) -> tuple[float, float, float, float]:
     together and the largest in one piece; how uneven the paper is, L*."""
     height, width = ground.shape
     size = (max(4, width // _TILE), max(4, height // _TILE))
-    tiles = cv2.resize(ground, size, interpolation=cv2.INTER_AREA)
+    tiles: Plane = _resized(ground, size)
     covered = cv2.resize(ink.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     left = _smooth_removed(tiles)
     paper = ((left > -8) & (left < 14) & (covered < 0.5)).astype(np.uint8)
@@ -385,13 +360,12 @@ def surface_features(lightness: Plane) -> SurfaceFeatures:
     page = lightness[height // 6 : height - height // 6, width // 6 : width - width // 6]
     height, width = page.shape
     size = (max(4, width // _TILE), max(4, height // _TILE))
-    left = _smooth_removed(cv2.resize(page, size, interpolation=cv2.INTER_AREA))
+    left = _smooth_removed(_resized(page, size))
     soft = cv2.GaussianBlur(page, (0, 0), 2)
     near = soft - cv2.GaussianBlur(page, (0, 0), _TILE)
     return SurfaceFeatures(
         level=float(np.median(page)),
         coarse=float(np.subtract(*np.percentile(left, (97, 3)))),
         medium=float(np.subtract(*np.percentile(near, (95, 5)))),
-        fine=float(1.48 * np.median(np.abs(page - soft))),
         specks=float((np.abs(near) > 6).mean()),
     )

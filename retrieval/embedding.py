@@ -71,6 +71,11 @@ class Embedder:
         """Length of the VGG's part of a vector, which comes first."""
         self.dimension = self.look_dimension + int(self._semantic_map.projection.shape[1])
 
+    @property
+    def networks(self) -> Networks:
+        """The networks themselves."""
+        return self._networks
+
     @classmethod
     def from_pretrained(cls, device: str = "cpu", vgg_weights: Path | None = None) -> "Embedder":
         """The embedder with the shipped weights, or with a VGG-16 of the user's own (torchvision format).

@@ -1,6 +1,6 @@
 """Raw features of a picture's luminance, of two networks: channel means, and what each place of a grid looks like."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,16 @@ class Networks:
 
     def features(self, prepared: Sequence[Prepared]) -> Features:
         """What both networks see in pictures, one or more, as `retrieval.luminance.prepare` made them."""
+        return Features(*self._in_batches(prepared, self._forward))
+
+    def meanings(self, prepared: Sequence[Prepared]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the semantic network alone sees: ``meanings`` and ``place_meanings`` of ``features``."""
+        meanings, place_meanings = self._in_batches(prepared, self._semantic_forward)
+        return meanings, place_meanings
+
+    def _in_batches(
+        self, prepared: Sequence[Prepared], forward: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> list[NDArray[np.float32]]:
         # One by one on the CPU: as fast as in batches there, and no sum depends on the neighbours. On a GPU a
         # last short batch is filled up, so that the same kernels run.
         step = _CUDA_BATCH if self._device.type == "cuda" else 1
@@ -61,9 +71,9 @@ class Networks:
             some = np.stack(prepared[start : start + step])
             count = len(some)
             filled = np.concatenate([some, np.zeros((step - count, *some.shape[1:]), np.float32)])
-            tensors = self._forward(torch.from_numpy(filled[:, None]).to(self._device))
+            tensors = forward(torch.from_numpy(filled[:, None]).to(self._device))
             found.append(tuple(tensor[:count].cpu().numpy() for tensor in tensors))
-        return Features(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+        return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
 
     @torch.inference_mode()
     def _forward(self, luminance: Tensor) -> tuple[Tensor, ...]:
@@ -72,14 +82,19 @@ class Networks:
         small = F.interpolate(luminance, size, mode="bilinear", antialias=True, align_corners=False)
         maps = self._vgg.features(small, VGG_LAYERS)
         look = torch.cat([maps[layer].mean(dim=(2, 3)) for layer in VGG_LAYERS], dim=1)
+        place_look = torch.cat([_places(maps[layer]) for layer in VGG_LAYERS], dim=2)
+        meaning, place_meaning = self._semantic_forward(luminance)
+        return look.sqrt(), meaning, place_look, place_meaning
+
+    @torch.inference_mode()
+    def _semantic_forward(self, luminance: Tensor) -> tuple[Tensor, ...]:
         last = PLACE_BLOCKS[-1][0]
         found = self._semantic.features(luminance, sorted({*SEMANTIC_BLOCKS, *(block for block, _ in PLACE_BLOCKS)}))
         head = F.relu6(self._semantic.head_conv(found[last])).mean(dim=(2, 3))
         middle = [found[block].mean(dim=(2, 3)) for block in SEMANTIC_BLOCKS]
         meaning = _signed_root(torch.cat([*middle, head], dim=1))
-        place_look = torch.cat([_places(maps[layer]) for layer in VGG_LAYERS], dim=2)
         place_meaning = torch.cat([weight * _places(found[block]) for block, weight in PLACE_BLOCKS], dim=2)
-        return look.sqrt(), meaning, place_look, place_meaning
+        return meaning, place_meaning
 
 
 def _places(maps: Tensor) -> Tensor:

@@ -56,7 +56,13 @@ def test_the_commands_work_as_they_are_written(workplace: Path):
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
     readers = ("for-readers/home.jpg.tif", "for-readers/home.jpg.jp2", "for-readers/home.jpg")
-    for output in (*readers, "colorized/home.jpg.tif", "colorized-from-library/home.jpg.tif", "home-in-colour.tif", "items.csv"):
+    for output in (
+        *readers,
+        "colorized/home.jpg.tif",
+        "colorized-from-library/home.jpg.tif",
+        "home-in-colour.tif",
+        "items.csv",
+    ):
         assert (workplace / output).stat().st_size > 0
     assert (workplace / "colorized-as-told" / "home.jpg.tif").stat().st_size > 0
     for output in ("colorized-films/bunny.mp4.mkv", "colorized-films/bunny.mp4", "bunny-in-colour.mp4"):

@@ -3,7 +3,7 @@
     python -m retrieval.weights.fit_content OUTPUT FOLDER_OR_FILE ...
 
 Every photograph is seen three times, as it is and twice with ageing of its own (`sscn.training.damage`), and each time
-its inverse beside it. A logistic regression without a constant separates the differences of what the networks see; it is
+its inverse beside it. A logistic regression without a constant separates the differences of what the networks see,
 scaled so that a share of FALSE_ALARMS of the positives scores 1 or more as a negative when a fit on other photographs
 judges it. Prints the sha256 for `retrieval/content.py`.
 """
@@ -29,7 +29,7 @@ from storage.images import read_master
 
 FOLDS = 5
 PENALTY = 0.01
-FALSE_ALARMS = 0.003
+FALSE_ALARMS = 0.002
 """Share of the positives that may count as negatives, judged by a fit on other photographs."""
 _VIEWS = 3
 _LEAST_SPAN = 8.0
@@ -61,7 +61,7 @@ def fit(differences: NDArray[np.float32]) -> NDArray[np.float64]:
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     return np.asarray(weights.detach().numpy() / scale)
 
 
@@ -84,12 +84,14 @@ def main(output: Path, paths: list[Path]) -> None:
         except UnreadableImage as error:
             print(f"left out: {error.message}", file=sys.stderr)
             continue
-        seen = description(networks.features(pictures))
-        inverse = description(networks.features([100 - picture for picture in pictures]))
+        seen = description(*networks.meanings(pictures))
+        inverse = description(*networks.meanings([100 - picture for picture in pictures]))
         rows.append(seen - inverse)
     differences = np.concatenate(rows)
     scores = np.sort(unseen_scores(differences))
-    print("lowest", scores[:10].round(2), "share above each", [float((scores > -s).mean().round(3)) for s in scores[:10]])
+    print(
+        "lowest", scores[:10].round(2), "share above each", [float((scores > -s).mean().round(3)) for s in scores[:10]]
+    )
     limit = max(1e-6, -float(scores[int(FALSE_ALARMS * len(scores))]))
     found = float((scores > limit).mean())
     direction = (fit(differences) / limit).astype(np.float32)

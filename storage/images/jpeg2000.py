@@ -1,13 +1,13 @@
 """JPEG 2000 (ISO/IEC 15444-1): codestreams checked marker by marker, pixels through OpenJPEG."""
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import imagecodecs
 import numpy as np
 
+from storage.decoding.progress import working
 from storage.images.jpeg2000_boxes import (
     COLOURS,
     CUT_OFF,
@@ -20,6 +20,7 @@ from storage.images.jpeg2000_boxes import (
     channels_of,
     read_boxes,
 )
+from storage.images.jpeg2000_tiles import Grid, can_be_divided, rows_of_tiles
 from storage.images.metadata import collect_metadata
 from storage.images.records import Header, Pixels, Refusal, Samples
 from storage.images.source import Source
@@ -52,9 +53,11 @@ class _Codestream:
     tile_width: int
     tile_height: int
     tiles: int
+    grid: Grid
     depths: tuple[int, ...]
     steps: tuple[tuple[int, int], ...]
-    found: dict[int, int] = field(default_factory=dict)  # tile: tile-parts seen
+    body: int = 0  # where the main header ends
+    found: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # tile: where its tile-parts lie
     promised: dict[int, int] = field(default_factory=dict)  # tile: tile-parts that it is said to have
 
     @property
@@ -89,20 +92,49 @@ def read_header(source: Source) -> Header:
     )
 
 
-def decode(data: bytes) -> Samples:
-    """The picture's samples; fewer than 8 bits become 8, and 9 to 15 become 16, both over the full range.
+def bands(source: Source) -> Iterator[Samples]:
+    """The picture's samples from the top, in one band or one for each row of tiles.
 
-    sYCC becomes RGB. Raises ``Refusal`` as ``read_header`` does, and "unreadable" if the coded data are damaged.
+    Fewer than 8 bits become 8, and 9 to 15 become 16, both over the full range; sYCC becomes RGB. Raises
+    ``Refusal`` as ``read_header`` does, and "unreadable" if the coded data are damaged.
     """
-    boxes, stream, channels = _read(Source(data))
-    # The codestream alone, so that no box reaches the decoder: what the boxes say is done here, and exactly.
-    alone: Any = memoryview(data)[stream.offset : stream.end]
+    boxes, stream, channels = _read(source)
     try:
-        decoded: Pixels = imagecodecs.jpeg2k_decode(alone)
+        for decoded in _decoded(source, stream):
+            if decoded.shape[1:] != (stream.width, *((len(stream.depths),) if len(stream.depths) > 1 else ())):
+                raise Refusal(f"{_DAMAGED}: its picture does not have the size it says", "unreadable")
+            yield _samples(decoded, boxes, stream, channels)
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise Refusal("is damaged: its JPEG 2000 data cannot be decoded; copy it again", "unreadable") from error
-    if decoded.shape != (stream.height, stream.width, *((len(stream.depths),) if len(stream.depths) > 1 else ())):
+
+
+def decode(data: bytes) -> Samples:
+    """The whole picture's samples; raises ``Refusal`` as ``bands`` does."""
+    found = list(bands(Source(data)))
+    if len(found) == 1:
+        return found[0]
+    alphas = [band.alpha for band in found if band.alpha is not None]
+    alpha = np.concatenate(alphas) if alphas else None
+    return replace(found[0], colour=np.concatenate([band.colour for band in found]), alpha=alpha)
+
+
+def _decoded(source: Source, stream: _Codestream) -> Iterator[Pixels]:
+    """Components as coded; the codestream alone is decoded: what the boxes say is done here, and exactly."""
+    main_header = source.read(stream.offset, stream.body - stream.offset)
+    if stream.tiles > 1 and not stream.subsampled and can_be_divided(main_header):
+        parts = [stream.found[tile] for tile in range(stream.tiles)]
+        for row in rows_of_tiles(source, main_header, stream.grid, parts):
+            working(row.shape[0] * row.shape[1])
+            yield row
+        return
+    working(stream.width * stream.height)
+    decoded: Pixels = imagecodecs.jpeg2k_decode(source.read(stream.offset, stream.end - stream.offset))
+    if decoded.shape[0] != stream.height:
         raise Refusal(f"{_DAMAGED}: its picture does not have the size it says", "unreadable")
+    yield decoded
+
+
+def _samples(decoded: Pixels, boxes: Boxes, stream: _Codestream, channels: Channels) -> Samples:
     components = decoded[..., np.newaxis] if decoded.ndim == 2 else decoded
     alpha = None
     if channels.alpha is not None:
@@ -197,6 +229,7 @@ def _read_codestream(source: Source, start: int, limit: int) -> _Codestream:
         position += 2 + length
     if stream is None or not coded:
         raise Refusal(f"{_DAMAGED}: it does not say how it is coded", "unreadable")
+    stream.body = position
     for _ in range(_MAX_TILE_PARTS):
         marker = int.from_bytes(read(position, 2), "big")
         if marker == _EOC:
@@ -244,6 +277,7 @@ def _image_size(body: bytes, start: int) -> _Codestream:
         tile_width=min(tile_width, right - left),
         tile_height=min(tile_height, bottom - top),
         tiles=tiles,
+        grid=Grid(left, top, right, bottom, tile_left, tile_top, tile_width, tile_height),
         depths=tuple(depth + 1 for depth, _, _ in components),
         steps=steps,
     )
@@ -281,9 +315,8 @@ def _tile_part(stream: _Codestream, read: Callable[[int, int], bytes], position:
     size, tile, length, part, parts = struct.unpack(">HHIBB", read(position + 2, 10))
     if size != 10 or tile >= stream.tiles or (length and length < _LEAST_TILE_PART):
         raise Refusal("is damaged: its JPEG 2000 tiles do not follow each other; copy it again", "unreadable")
-    if part != stream.found.get(tile, 0):
+    if part != len(stream.found.get(tile, ())):
         raise Refusal("is damaged: a part of a JPEG 2000 tile is missing; copy it again from its source", "truncated")
-    stream.found[tile] = part + 1
     if parts:
         stream.promised[tile] = parts
     end = position + length if length else limit - 2  # 0: up to the end mark, which nothing may follow
@@ -302,6 +335,7 @@ def _tile_part(stream: _Codestream, read: Callable[[int, int], bytes], position:
         header += 2 + segment
     if header + 2 > end:
         raise Refusal(CUT_OFF, "truncated")
+    stream.found.setdefault(tile, []).append((position, end))
     return end
 
 
@@ -312,5 +346,5 @@ def _check_tiles(stream: _Codestream) -> None:
             f"is cut off: {missing:,} of {stream.tiles:,} JPEG 2000 tiles are missing; copy it again from its source",
             "truncated",
         )
-    if any(stream.found[tile] < parts for tile, parts in stream.promised.items()):
+    if any(len(stream.found[tile]) < parts for tile, parts in stream.promised.items()):
         raise Refusal(CUT_OFF, "truncated")

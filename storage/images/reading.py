@@ -25,7 +25,6 @@ _DECODERS = {
     "jpeg": jpeg.decode,
     "png": png.decode,
     "webp": webp.decode,
-    "jpeg2000": jpeg2000.decode,
     "dng": dng.decode,
 }
 _NOT_READ = {"dpx": "a DPX film frame", "pdf": "a PDF document"}
@@ -89,9 +88,11 @@ def _headers(source: Source) -> list[Header]:
 
 
 def _bands(header: Header, source: Source, page: int) -> Iterator[Samples]:
-    """The picture from the top; only TIFF comes in several bands."""
+    """The picture from the top; TIFF and JPEG 2000 in tiles come in several bands."""
     if header.format == "tiff":
         yield from tiff_pixels.bands(source, tiff.read_page_storage(source, page))
+    elif header.format == "jpeg2000":
+        yield from jpeg2000.bands(source)
     else:
         working(header.width * header.height)
         yield _DECODERS[header.format](source.all())

@@ -420,9 +420,8 @@ def main() -> None:
         )
         options = ["--max-pixels", "400000000", *arguments.run_option]
         ran = measured_run(scratch / "archive", DEMO / "references", scratch / "output", options, scratch)
-        print(
-            f"exit code {ran.exit_code}, {ran.seconds:.1f} s, {ran.seconds / megapixels / arguments.masters:.3f} s a megapixel"
-        )
+        each = ran.seconds / megapixels / arguments.masters
+        print(f"exit code {ran.exit_code}, {ran.seconds:.1f} s, {each:.3f} s a megapixel")
         print(f"load average afterwards {os.getloadavg()[0]:.1f}")
         print(*ran.memory.lines(), *_stages(scratch / "output"), sep="\n")
         if ran.exit_code:

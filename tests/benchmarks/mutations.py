@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from pikepdf import Name
 from PIL import Image
 
+from storage.documents import identify_document
 from storage.errors import StorageError
 from storage.fixity import PARTIAL_SUFFIX, sha256_file
 from storage.images import identify
@@ -489,6 +490,10 @@ def findings(
     yield from (f"{path} has no item" for path in sorted(digests.keys() - {item.path for item in items}))
     for item in items:
         yield from (f"{item.path}, page {item.page}: {what}" for what in item.wrong())
+        if item.error_type == "no_scan" and item.path.endswith(".pdf"):
+            page = identify_document(archive / item.path)[item.page - 1]
+            if page.error_type is not None:
+                yield f"{item.path}, page {item.page}: is left out as without a scan, but {page.reason}"
     pause, path = longest_silence(items)
     if pause > MOST_SECONDS:
         yield f"nothing was finished for {pause:.1f} s before {path}"

@@ -37,7 +37,7 @@ def make_awkward_archive(folder: Path) -> Path:
     scan = np.repeat(grey16(cat)[..., None], 3, axis=2)
     tifffile.imwrite(inner / "farbscan 48.tiff", scan, photometric="rgb")
     Image.fromarray(grey16(portrait)).save(folder / "карточка.png")
-    portrait.convert("CMYK").save(folder / "druckvorlage.jpg", quality=90)
+    portrait.convert("L").convert("CMYK").save(folder / "druckvorlage.jpg", quality=90)
     whole = (folder / "druckvorlage.jpg").read_bytes()
     (folder / "abgebrochen.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "leer.jpg").touch()

@@ -4,13 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage
 from PIL import Image
+
+from storage.decoding import Decoder
 
 PICTURES = Path(skimage.__file__).parent / "data"
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,13 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken.jpg").write_bytes((folder / "coffee.jpg").read_bytes()[:2000])
     (folder / "readme.txt").write_text("Colour photographs.\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def decoder() -> Iterator[Decoder]:
+    """Reads masters in a process of its own."""
+    with Decoder() as opened:
+        yield opened
 
 
 @pytest.fixture

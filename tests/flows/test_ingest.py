@@ -24,12 +24,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder() as opened:
-        yield opened
-
-
 def by_path(ingest: Ingest) -> dict[str, tuple[int | None, str | None]]:
     return {item.path: (item.item_id, item.record.sha256) for item in ingest.items}
 

@@ -22,7 +22,7 @@ from flows.settings import run_settings
 from sscn import Colorizer
 from sscn.colour import luminance
 from storage.database import DatabaseError, audit, colorizations, runs
-from storage.database.records import Kind
+from storage.database.records import ItemRecord, Kind
 from storage.fixity import PARTIAL_SUFFIX
 from storage.images import read_master
 from tests.flows.awkward import BAD, GOOD, make_awkward_archive
@@ -140,12 +140,18 @@ def test_what_chooses_the_reference_makes_all_pending(tmp_path: Path, archive: P
         return requested({**given, **changes}, engine.colorizer)
 
     plain = requests()
-    assert set(plain) == {"photograph", "film"}
+    assert set(plain) == {"photograph", "page", "film"}
     assert all(engine.embedder.version in request.reference_choice for request in plain.values())
     assert requests(batch_size=1, candidates=1, low_match=0.9, skip_low_match=True) == plain
-    for kind in ("photograph", "film"):
+    for kind in plain:
         assert requests(references=archive)[kind].key("0") != plain[kind].key("0")
     assert requests(format="png")["film"] == plain["film"]
+    assert requests(format="png")["page"] == plain["page"]
+    assert requests(access="jpeg:100")["page"].key("0") != plain["page"].key("0")
+    of_pdf = ItemRecord(archive="/a", path="a.pdf", kind="page", size_bytes=1, mtime_ns=1, format="pdf")
+    assert requests(pdf="tiff")["page"] != plain["page"]
+    assert requests(pdf_quality=80)["page"].of(of_pdf).key("0") != plain["page"].of(of_pdf).key("0")
+    assert requests(pdf_quality=80)["page"].key("0") == plain["page"].key("0")
     (tmp_path / "only.txt").write_text("coffee.jpg\nchelsea.jpg\n")
     only = {"only_references": tmp_path / "only.txt"}
     for change in ({"rights": ["CC0"]}, {"tags": ["farm"]}, {"years": "1936"}, only):

@@ -95,7 +95,7 @@ class CutOff(SilentProgress):
     """Interrupts the run at its third photograph."""
 
     def begin(self, total: int, unit: str) -> None:
-        self.left = 3 if unit == "photographs" else 0
+        self.left = 3 if unit == "pictures" else 0
 
     def advance(self, count: int = 1, *, failed: bool = False) -> None:
         self.left -= 1
