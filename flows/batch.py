@@ -24,7 +24,7 @@ from flows.content import leave_out_by_content
 from flows.copies import write_copies
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
-from flows.encodings import rgb_space
+from flows.encodings import predict
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, LowMatch, end_if_surroundings
 from flows.photograph import Photograph
@@ -256,15 +256,7 @@ class BatchWorker:
         with work.watch.stage("reference"):
             encoded = self._encode(work, work.chosen.reference)
         work.stage = "network"
-        master = work.master
-        result = work.colorizer.predict(
-            master.samples,
-            encoded,
-            orientation=master.metadata.orientation,
-            space=rgb_space(master.encoding),
-            copy_space=rgb_space(master.copy_encoding),
-            dtype=np.uint16 if master.bit_depth == 16 else np.uint8,
-        )
+        result = predict(work.colorizer, work.master, encoded)
         work.watch.add({"network": result.seconds["network"]})
         return result
 

@@ -1,12 +1,26 @@
-"""A picture's encoding as the network's room knows it."""
+"""A master as the network's room takes it: its rows as they are stored, and what they mean."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from storage.images import SRGB, Encoding
+import numpy as np
+
+from storage.images import SRGB, Encoding, Master
 
 if TYPE_CHECKING:  # see flows.engine
-    from sscn import RgbSpace
+    from sscn import ColorizedPicture, Colorizer, EncodedReference, RgbSpace
+
+
+def predict(colorizer: "Colorizer", master: Master, reference: "EncodedReference") -> "ColorizedPicture":
+    """Find colours for a master; the rows that are made of it are those of its copy."""
+    return colorizer.predict(
+        master.samples,
+        reference,
+        orientation=master.metadata.orientation,
+        space=rgb_space(master.encoding),
+        copy_space=rgb_space(master.copy_encoding),
+        dtype=np.uint16 if master.bit_depth == 16 else np.uint8,
+    )
 
 
 @lru_cache(maxsize=16)

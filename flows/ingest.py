@@ -11,6 +11,7 @@ from typing import Literal
 
 from flows.errors import EnvironmentProblem
 from flows.failures import end_if_surroundings
+from flows.known_items import Key, KnownItems, as_known, says_the_same
 from storage.database import Database, items
 from storage.database.records import ItemRecord, KnownItem
 from storage.decoding import Decoder
@@ -25,8 +26,6 @@ from storage.walk import Entry, FoundFile, Problem, walk_archive
 RECORD_EVERY = 500  # items; a kill in a long first walk loses no more hashing than that
 NO_SCAN = "the page holds no scan that could be colorized"
 Sequences = Literal["auto", "always", "never"]
-Key = tuple[str, int]
-"""Path and page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class IngestedItem:
         return self.record.path
 
     @property
-    def key(self) -> "Key":
+    def key(self) -> Key:
         """What tells it from the other items of its archive."""
         return self.record.path, self.record.page
 
@@ -82,38 +81,6 @@ class Ingest:
         return sum(item.record.page == 1 for item in self.items) + self.ignored + self.own
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the database has of an archive: files by path, and the further pages of documents."""
-
-    files: Mapping[str, KnownItem] = field(default_factory=dict)
-    pages: Mapping[str, Mapping[int, KnownItem]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, database: Database | None, archive: str) -> "_Known":
-        if database is None:
-            return cls()
-        return cls(items.known(database, archive), items.further_pages(database, archive))
-
-    def of(self, key: Key) -> KnownItem | None:
-        path, page = key
-        return self.files.get(path) if page == 1 else self.pages.get(path, {}).get(page)
-
-    def all_of(self, path: str) -> list[KnownItem]:
-        """The pages of a file as it was last seen, in their order; rows of pages that it had before are left out."""
-        first = self.files[path]
-        rows = [first]
-        further = self.pages.get(path, {})
-        while (row := further.get(len(rows) + 1)) is not None and _is_as(row, first):
-            rows.append(row)
-        return rows
-
-
-def _is_as(row: KnownItem, first: KnownItem) -> bool:
-    facts = ("size_bytes", "mtime_ns", "sha256", "kind")
-    return all(getattr(row, name) == getattr(first, name) for name in facts)
-
-
 @dataclass(slots=True)
 class _Tally:
     items: list[IngestedItem] = field(default_factory=list)
@@ -144,7 +111,7 @@ def ingest_archive(
     Raises:
         EnvironmentProblem: the archive folder itself cannot be listed, or its disk or share is gone.
     """
-    known = _Known.read(database, path_to_text(archive))
+    known = KnownItems.read(database, path_to_text(archive))
     tally = _Tally()
     found: list[IngestedItem] = []
     is_own = _lies_in(output)
@@ -226,7 +193,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _examine(
-    archive: Path, found: FoundFile, known: _Known, tally: _Tally, decoder: Decoder, *, hashing: bool
+    archive: Path, found: FoundFile, known: KnownItems, tally: _Tally, decoder: Decoder, *, hashing: bool
 ) -> list[IngestedItem]:
     """The items that a file is: one, or one for each page."""
     path = path_to_text(found.relative)
@@ -241,25 +208,9 @@ def _examine(
     earlier = known.files.get(path)
     unchanged = earlier and (earlier.size_bytes, earlier.mtime_ns) == (found.size_bytes, found.mtime_ns)
     if earlier and unchanged and earlier.sha256 and earlier.width is not None:
-        return [_item(_as_known(record, row), row.id) for row in known.all_of(path)]
+        return [_item(as_known(record, row), row.id) for row in known.all_of(path)]
     tally.hashed += 1
     return _identify(record, found.path, decoder, hashing=hashing)
-
-
-def _as_known(record: ItemRecord, row: KnownItem) -> ItemRecord:
-    return replace(
-        record,
-        kind=row.kind,
-        page=row.page,
-        format=row.format,
-        width=row.width,
-        height=row.height,
-        channels=row.channels,
-        bit_depth=row.bit_depth,
-        frames=row.frames,
-        duration_seconds=row.duration_seconds,
-        sha256=row.sha256,
-    )
 
 
 def _item(record: ItemRecord, item_id: int | None = None) -> IngestedItem:
@@ -329,9 +280,11 @@ def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
     return IngestedItem(record, problem=(problem.error_type, problem.message))
 
 
-def _record(database: Database, found: list[IngestedItem], known: _Known) -> list[IngestedItem]:
+def _record(database: Database, found: list[IngestedItem], known: KnownItems) -> list[IngestedItem]:
     """Write what differs from the database, and give every item its id."""
-    changed = [item.record for item in found if item.item_id is None and not _same(item.record, known.of(item.key))]
+    changed = [
+        item.record for item in found if item.item_id is None and not says_the_same(item.record, known.of(item.key))
+    ]
     ids = items.upsert(database, changed) if changed else {}
 
     def id_of(item: IngestedItem) -> int:
@@ -339,8 +292,3 @@ def _record(database: Database, found: list[IngestedItem], known: _Known) -> lis
         return ids[item.key] if item.key in ids or earlier is None else earlier.id
 
     return [item if item.item_id is not None else replace(item, item_id=id_of(item)) for item in found]
-
-
-def _same(record: ItemRecord, earlier: KnownItem | None) -> bool:
-    facts = ("size_bytes", "mtime_ns", "sha256", "kind", "format", "width", "height")
-    return earlier is not None and all(getattr(earlier, name) == getattr(record, name) for name in facts)

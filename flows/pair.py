@@ -5,11 +5,9 @@ from os.path import lexists
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from flows.copies import ACCESS, write_copies
 from flows.destination import carries_our_mark
-from flows.encodings import rgb_space
+from flows.encodings import predict
 from flows.engine import resolve_device
 from flows.errors import ExitCode, FlowError, UsageError
 from flows.run_record import file_provenance
@@ -64,14 +62,7 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
         attention=settings.attention,
         size=settings.size,
     )
-    result = colorizer.predict(
-        target.samples,
-        colorizer.encode_reference(reference.preview),
-        orientation=target.metadata.orientation,
-        space=rgb_space(target.encoding),
-        copy_space=rgb_space(target.copy_encoding),
-        dtype=np.uint16 if target.bit_depth == 16 else np.uint8,
-    )
+    result = predict(colorizer, target, colorizer.encode_reference(reference.preview))
     provenance = file_provenance(settings.reference, reference.sha256, colorizer)
     return write_copies(result.rows, target, provenance, [form], [settings.output])[0]
 

@@ -1,11 +1,9 @@
 """One page of a TIFF in parts that can be moved: strips or tiles, tags, and the directories below it."""
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
@@ -13,13 +11,22 @@ from storage.images.exif import Exif, read_exif
 from storage.images.ifd import ITEM_BYTES, Directory, Entry, Layout, little_endian, read_directory
 from storage.images.records import Refusal
 from storage.images.source import Source
-
-Numbers = npt.NDArray[np.uint64]
+from storage.images.tiff_turning import (
+    DEFLATE,
+    LZW,
+    OLD_DEFLATE,
+    PACKBITS,
+    RAW,
+    Numbers,
+    Turning,
+    packed_anew,
+    pieces,
+)
 
 NEW_SUBFILE_TYPE, COMPRESSION, PAGE_NUMBER = 254, 259, 297
 STRIPS, TILES = (273, 279), (324, 325)
 """Tags of the offsets and the byte counts."""
-RAW, LZW, OLD_JPEG, DEFLATE, OLD_DEFLATE, PACKBITS = 1, 5, 6, 8, 32946, 32773
+OLD_JPEG = 6
 JPEG_STREAM, JPEG_STREAM_LENGTH = 513, 514
 _QUANTIZATION, _HUFFMAN = 519, (520, 521)
 _EXIF_POINTERS = frozenset({34665, 34853, 40965})
@@ -34,16 +41,12 @@ _NOT_COPIED = (
 )
 _SAME_IN_BOTH_ORDERS = frozenset({2, 3, 4, OLD_JPEG, 7, 33003, 33004, 33005, 34676, 34677, 34712, 34892, 50002, 52546})
 """Compressions whose streams know their own byte order: fax, JPEG, LogLuv, JPEG 2000, JPEG XL."""
-_BEST_RATIO = {LZW: 4096, PACKBITS: 65}
 _UNSIGNED = {1: "u1", 3: "<u2", 4: "<u4", 13: "<u4", 16: "<u8", 18: "<u8"}
 _NARROW = {16: (4, "<u8", "<u4"), 17: (9, "<i8", "<i4"), 18: (13, "<u8", "<u4")}
-_PIECE = 3 << 18  # a multiple of every sample's bytes, 3 among them
 _MAX_BLOCKS = 1 << 21
-_MAX_BLOCK_BYTES = 1 << 30
 _MAX_TURNED_BYTES = 1 << 33
 _MAX_DEPTH, _MAX_BELOW = 4, 256
 _TIMES_ITS_SIZE = 4
-_LEVEL = 6
 
 
 class NeedsBigTiff(Exception):  # noqa: N818 - no error: the caller starts again
@@ -65,25 +68,6 @@ class Allowance:
         self._left -= size
         if self._left < 0:
             raise Overlapping("is damaged: its parts lie over each other; copy it again from its source", "unreadable")
-
-
-@dataclass(frozen=True)
-class Turning:
-    """How the samples of a big-endian page become little-endian, ``unit`` bytes each.
-
-    Uncompressed samples stay so; LZW, PackBits and deflate (``compression``) are unpacked, to as many bytes as
-    ``lengths`` says for each block, turned round, and packed with deflate. The differences that predictor 2 leaves are
-    turned round like samples, without being summed up.
-    """
-
-    unit: int
-    compression: int
-    lengths: Numbers
-
-    @property
-    def new_compression(self) -> int:
-        """The compression that the page has afterwards."""
-        return RAW if self.compression == RAW else DEFLATE
 
 
 @dataclass(frozen=True)
@@ -117,7 +101,7 @@ class Parts:
             return pieces(self.source, offset, count)
         if self.turning.compression == RAW:
             return pieces(self.source, offset, count, self.turning.unit)
-        return _packed_anew(self.source, offset, count, self.turning, int(self.turning.lengths[number]))
+        return packed_anew(self.source, offset, count, self.turning, int(self.turning.lengths[number]))
 
     def value(self, entry: Entry, *, big: bool) -> tuple[int, int, Iterator[bytes]]:
         """A tag's field type, bytes, and its items in little-endian pieces; 8-byte types are narrowed if not ``big``.
@@ -335,79 +319,9 @@ class _Geometry:
         return Turning(unit, compression, np.tile(rows.astype(np.uint64) * np.uint64(row), self.planes))
 
 
-def pieces(source: Source, offset: int, size: int, unit: int = 1) -> Iterator[bytes]:
-    """Bytes of a file in pieces of less than a megabyte, every ``unit`` bytes turned round."""
-    for start in range(0, size, _PIECE):
-        yield _turned(source.read(offset + start, min(_PIECE, size - start)), unit)
-
-
-def _turned(raw: bytes, unit: int) -> bytes:
-    if unit == 1:
-        return raw
-    whole = len(raw) - len(raw) % unit
-    return np.frombuffer(raw, np.uint8, whole).reshape(-1, unit)[:, ::-1].tobytes() + raw[whole:]
-
-
 def _narrowed(piece: bytes, wide: str, narrow: str) -> bytes:
     values: npt.NDArray[Any] = np.frombuffer(piece, wide)
     found = values.astype(narrow)
     if (found != values).any():
         raise NeedsBigTiff
     return found.tobytes()
-
-
-def _packed_anew(source: Source, offset: int, count: int, turning: Turning, length: int) -> Iterator[bytes]:
-    compressor = zlib.compressobj(_LEVEL)
-    if turning.compression in (DEFLATE, OLD_DEFLATE):
-        unpacked = _inflated(source, offset, count, length)
-    else:
-        unpacked = _unpacked(source, offset, count, length, turning.compression)
-    for piece in unpacked:
-        yield compressor.compress(_turned(piece, turning.unit))
-    yield compressor.flush()
-
-
-def _inflated(source: Source, offset: int, count: int, length: int) -> Iterator[bytes]:
-    """Exactly ``length`` bytes in pieces: some writers fill the last strip up to full height."""
-    decompressor = zlib.decompressobj()
-    held = bytearray()
-    left = length
-    try:
-        for packed in pieces(source, offset, count):
-            while packed and left:
-                found = decompressor.decompress(packed, min(left, _PIECE))
-                packed = decompressor.unconsumed_tail
-                left -= len(found)
-                held += found
-                while len(held) >= _PIECE:
-                    yield bytes(held[:_PIECE])
-                    del held[:_PIECE]
-        if left:
-            rest = decompressor.flush()[:left]
-            left -= len(rest)
-            held += rest
-    except zlib.error as error:
-        raise Refusal("is damaged: a part of the picture cannot be unpacked", "unreadable") from error
-    if left:
-        raise _too_short()
-    yield bytes(held)
-
-
-def _unpacked(source: Source, offset: int, count: int, length: int, compression: int) -> Iterator[bytes]:
-    if length > count * _BEST_RATIO[compression]:
-        raise _too_short()
-    if length > _MAX_BLOCK_BYTES:
-        raise Refusal("is too large to be copied; save it in strips of some megabytes", "too_large")
-    decode = imagecodecs.lzw_decode if compression == LZW else imagecodecs.packbits_decode
-    try:
-        found = decode(source.read(offset, count), out=length)
-    except RuntimeError as error:
-        raise Refusal("is damaged: a part of the picture cannot be unpacked", "unreadable") from error
-    if len(found) < length:
-        raise _too_short()
-    for start in range(0, length, _PIECE):
-        yield bytes(found[start : start + _PIECE])
-
-
-def _too_short() -> Refusal:
-    return Refusal("is cut off or damaged: a part of the picture is too short", "truncated")

@@ -315,7 +315,10 @@ def with_profile(name: str, bits: int) -> list[Make]:
         icc_pdf(RGB[bits], profile),
         jpeg2000_with_profile(RGB[bits], profile),
     ]
-    if bits == 8:
+    if bits == 16:
+        packed = png(2, 16, RGB[16], RGB[16], (b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)))
+        made.append(lambda path: replace(packed(path), profile=profile))
+    else:
         image = Image.fromarray(RGB[8])
         made += [
             pillow(image, "PNG", "RGB", icc_profile=profile),
@@ -1045,6 +1048,7 @@ REFUSED: dict[Row, list[Callable[[Path], object]]] = {
             pillow(Image.fromarray(RGB[8]), "WEBP", "RGB", lossless=True),
             jpeg2000(RGB[8], 8, RGB[8], boxes.space(boxes.SRGB)),
             raw_camera_file,
+            _metadata_pdf,
         )
     ],
     ("a text, or anything else that is no picture", "not_an_image"): [
