@@ -282,9 +282,8 @@ def _from_problem(archive: Path, problem: Problem) -> IngestedItem:
 
 def _record(database: Database, found: list[IngestedItem], known: KnownItems) -> list[IngestedItem]:
     """Write what differs from the database, and give every item its id."""
-    changed = [
-        item.record for item in found if item.item_id is None and not says_the_same(item.record, known.of(item.key))
-    ]
+    new = [item for item in found if item.item_id is None]
+    changed = [item.record for item in new if not says_the_same(item.record, known.of(item.key))]
     ids = items.upsert(database, changed) if changed else {}
 
     def id_of(item: IngestedItem) -> int:

@@ -11,7 +11,8 @@ from itertools import groupby
 from typing import Literal
 
 from flows.content import LEFT_OUT
-from flows.ingest import IngestedItem, Key
+from flows.ingest import IngestedItem
+from flows.known_items import Key
 from flows.naming import find_conflicts, output_paths, page_path
 from storage.database.records import CurrentColorization, ItemOutcome, ItemRecord, Kind
 

@@ -19,25 +19,29 @@ from storage.masters import MAX_PIXELS, DocumentFormat
 from storage.paths import path_to_text
 
 _AGAIN = "copy it again from its source"
+_LEAST_MEMORY, _MOST_MEMORY = 3 << 29, 6 << 30
+"""Bytes; JPEG 2000 in one tile takes 20 a pixel while it is decoded."""
 
 
 class Decoder:
     """Calls functions of the registry in decoder processes; a context manager, safe to use from several threads.
 
     A process is started when a call finds none idle, at most ``processes`` of them, and used again until a file ends
-    it. ``memory_bytes`` is how much memory each may have for its data; ``patience`` how many seconds one may be
+    it. ``memory_bytes`` is how much memory each may have for its data, by default a quarter of the machine's but no less
+    than 1.5 and no more than 6 GB; ``patience`` how many seconds one may be
     without a sign of life, to which a second comes for each megapixel that ``progress.working`` announces.
     """
 
     def __init__(
         self,
         *,
-        memory_bytes: int = 3 << 29,
+        memory_bytes: int | None = None,
         patience: float = 30.0,
         processes: int = 2,
         registry: Registry = MASTERS,
     ) -> None:
-        self._memory_bytes, self._patience, self._registry = memory_bytes, patience, registry
+        self._memory_bytes = _usual_memory() if memory_bytes is None else memory_bytes
+        self._patience, self._registry = patience, registry
         self._owner = os.getpid()
         self._slots = threading.BoundedSemaphore(processes)
         self._lock = threading.Lock()
@@ -199,6 +203,11 @@ class Decoder:
     def _raise_if_closed(self) -> None:
         if self._closed:
             raise RuntimeError("the decoder is closed")
+
+
+def _usual_memory() -> int:
+    pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return min(max(pages * page_bytes // 4, _LEAST_MEMORY), _MOST_MEMORY)
 
 
 def _blame(name: str, error: Died | Hung | Garbled) -> UnreadableImage:

@@ -25,9 +25,9 @@ from storage.images.tiff_pages import (
     Allowance,
     NeedsBigTiff,
     Parts,
-    pieces,
     read_parts,
 )
+from storage.images.tiff_turning import pieces
 
 _BIG_FROM_BYTES = 3_800_000_000
 _MAX_PAGES = 10_000
