@@ -27,9 +27,9 @@ class Decoder:
     """Calls functions of the registry in decoder processes; a context manager, safe to use from several threads.
 
     A process is started when a call finds none idle, at most ``processes`` of them, and used again until a file ends
-    it. ``memory_bytes`` is how much memory each may have for its data, by default a quarter of the machine's but no less
-    than 1.5 and no more than 6 GB; ``patience`` how many seconds one may be
-    without a sign of life, to which a second comes for each megapixel that ``progress.working`` announces.
+    it. ``memory_bytes`` is how much memory each may have for its data, by default a quarter of the machine's but not
+    under 1.5 nor over 6 GB; ``patience`` how many seconds one may be without a sign of life, to which a second comes
+    for each megapixel that ``progress.working`` announces.
     """
 
     def __init__(

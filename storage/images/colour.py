@@ -121,7 +121,8 @@ def _through_lcms(space: Space, profile: bytes, bits: int) -> Convert:
         rows = max(1, BAND_PIXELS // stored.shape[1])
 
         def convert_rows(top: int) -> None:
-            block = icc.to_srgb(_sixteen_bits(stored[top : top + rows]), space, profile)
+            deep = _sixteen_bits(stored[top : top + rows])
+            block = icc.to_srgb(deep, space, profile, exactly=bits == 16 or space != "cmyk")
             result[top : top + rows] = block if bits == 16 else _eight_bits(block)
 
         with ThreadPoolExecutor(min(4, cpu_count() or 1)) as pool:

@@ -58,7 +58,7 @@ def decode(data: bytes) -> Samples:
     parts.append(chunk(b"IEND", b""))
     reduced = b"".join(parts)
     if chunks.depth == 16:
-        return _split(np.asarray(imagecodecs.png_decode(reduced)))
+        return _without(_split(np.asarray(imagecodecs.png_decode(reduced))), chunks, source)
     try:
         image = PngImagePlugin.PngImageFile(BytesIO(reduced))
         image.load()
@@ -68,7 +68,24 @@ def decode(data: bytes) -> Samples:
         raise
     if image.mode == "P":
         return _split(np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB")))
-    return _split(np.asarray(image.convert("L") if image.mode == "1" else image))
+    return _without(_split(np.asarray(image.convert("L") if image.mode == "1" else image)), chunks, source)
+
+
+def _without(samples: Samples, chunks: _Chunks, source: Source) -> Samples:
+    """The samples with the one colour transparent that a tRNS chunk names for grey or RGB (11.3.2.1)."""
+    found = [(offset, length) for name, offset, length in chunks.data if name == b"tRNS"]
+    if chunks.colour_type not in (0, 2) or not found:
+        return samples
+    offset, length = found[0]
+    if length != 2 * _CHANNELS[chunks.colour_type]:
+        raise Refusal("is damaged: its transparent colour has no proper length", "unreadable")
+    named = np.frombuffer(source.read(offset, length), ">u2") & ((1 << chunks.depth) - 1)
+    colour = named * (255 // ((1 << chunks.depth) - 1)) if chunks.depth < 8 else named
+    same = samples.colour == colour.astype(samples.colour.dtype)
+    hidden = same if samples.colour.ndim == 2 else same.all(axis=2)
+    top = np.iinfo(samples.colour.dtype).max
+    alpha = np.where(hidden, 0, top).astype(samples.colour.dtype)
+    return Samples(samples.colour, samples.space, alpha)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

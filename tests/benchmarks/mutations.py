@@ -464,6 +464,8 @@ def table(items: Sequence[Item], digests: dict[str, str]) -> Iterator[str]:
             total.states += row.states
             total.errors += row.errors
             total.longest = max(total.longest, row.longest)
+        if not row.files:
+            continue
         errors = ", ".join(f"{name} {count}" for name, count in row.errors.most_common())
         states = row.states
         yield (

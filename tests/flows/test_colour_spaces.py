@@ -319,7 +319,7 @@ def test_luminance_is_the_masters_at_every_pixel(
         assert (black == 0).all()
 
 
-@pytest.mark.parametrize(("bits", "limit"), [(8, LIMITS[8]), (16, 0.15)])
+@pytest.mark.parametrize(("bits", "limit"), LIMITS.items())
 def test_luminance_of_inks(
     tmp_path: Path, colorizer: Colorizer, coffee: EncodedReference, bits: int, limit: float
 ) -> None:

@@ -87,6 +87,19 @@ def test_transparency_is_laid_on_white(tmp_path: Path, sepia: Pixels) -> None:
         assert any("transparent" in note for note in master.metadata.notes)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "1"])
+def test_a_transparent_colour_is_laid_on_white(tmp_path: Path, sepia: Pixels, mode: str) -> None:
+    image = Image.fromarray(sepia).convert(mode)
+    plain = np.asarray(image.convert("L" if mode == "1" else mode))
+    hidden = int(plain[5, 5]) if plain.ndim == 2 else tuple(int(value) for value in plain[5, 5])
+    image.save(tmp_path / "a.png", transparency=min(hidden, 1) if mode == "1" else hidden)
+    master = read_master(tmp_path / "a.png")
+    same = plain == np.array(hidden)
+    expected = np.where(same if plain.ndim == 2 else same.all(axis=2, keepdims=True), 255, plain)
+    assert np.array_equal(master.pixels, expected)
+    assert any("transparent" in note for note in master.metadata.notes)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_orientation_is_applied(tmp_path: Path, sepia: Pixels, orientation: int, suffix: str) -> None:
