@@ -1,12 +1,13 @@
-"""Masters of every kind, page by page: pictures, TIFF of several pages, PDF. The decoder process runs this."""
+"""Masters of every kind, page by page: pictures, TIFF of several pages, PDF. The decoder process runs this.
+
+What reads PDF is imported when there is one: it would make every start of that process slower.
+"""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from storage.documents import PagePicture, document_notes, identify_document, read_page
-from storage.documents import write_document as write_pdf
 from storage.images import DerivativeProvenance, ImageFacts, Master, reading
 from storage.images.assembling import assembled, check_limits
 from storage.images.opening import opened, refusals
@@ -28,6 +29,8 @@ def identify_pages(path: Path) -> tuple[ImageFacts, ...]:
     """
     if not _is_pdf(path):
         return reading.identify_pages(path)
+    from storage.documents import identify_document
+
     with refusals(path):
         pages = identify_document(path)
         for number, page in enumerate(pages, start=1):
@@ -43,6 +46,8 @@ def read_master(path: Path, *, page: int = 1, max_pixels: int = MAX_PIXELS) -> M
     """
     if not _is_pdf(path):
         return reading.read_master(path, page=page, max_pixels=max_pixels)
+    from storage.documents import read_page
+
     with refusals(path), opened(path) as file:
         digest = file.digest()
         scan = read_page(path, page, max_pixels=max_pixels)
@@ -78,24 +83,40 @@ def write_document(
     """
     with refusals(source):
         if form == "pdf":
-            packet = partial(_packet, path_to_text(source.name), source_sha256, provenance)
-            pictures = {page: _picture(file, with_loss=quality is not None) for page, file in pages.items()}
-            write_pdf(path, source, pictures, xmp=packet, quality=quality)
-            return document_notes(source)
+            return _write_pdf(path, source, pages, provenance, source_sha256, quality)
         if _is_pdf(source):
-            join_pages(path, [pages[page] for page in sorted(pages)])
-            left_out = len(identify_document(source)) - len(pages)
-            return (f"{left_out} of the document's pages are not in the copy, as they were not colorized",) * bool(
-                left_out
-            )
+            return _write_pages(path, source, pages)
         count = len(reading.identify_pages(source))
         join_pages(path, [pages.get(page) or MasterPage(source, page) for page in range(1, count + 1)])
         return ()
 
 
-def _picture(file: Path, *, with_loss: bool) -> PagePicture:
-    rows = _PageRows(file)
-    return PagePicture(rows, rows.icc, lossless=False if with_loss else None)
+def _write_pdf(
+    path: Path,
+    source: Path,
+    pages: Mapping[int, Path],
+    provenance: DerivativeProvenance,
+    source_sha256: str,
+    quality: int | None,
+) -> tuple[str, ...]:
+    from storage.documents import PagePicture, document_notes
+    from storage.documents import write_document as write_pdf
+
+    packet = partial(_packet, path_to_text(source.name), source_sha256, provenance)
+    rows = {page: _PageRows(file) for page, file in pages.items()}
+    lossless = None if quality is None else False  # None: as the document has the page
+    pictures = {page: PagePicture(picture, picture.icc, lossless) for page, picture in rows.items()}
+    write_pdf(path, source, pictures, xmp=packet, quality=quality)
+    return document_notes(source)
+
+
+def _write_pages(path: Path, source: Path, pages: Mapping[int, Path]) -> tuple[str, ...]:
+    """The pages of a PDF that are in colour as a TIFF."""
+    from storage.documents import identify_document
+
+    join_pages(path, [pages[page] for page in sorted(pages)])
+    left_out = len(identify_document(source)) - len(pages)
+    return (f"{left_out} of the document's pages are not in the copy, as they were not colorized",) if left_out else ()
 
 
 class _PageRows:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -236,17 +237,25 @@ def _mirrored(places: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 def write_master(path: Path, scene: Scene, compression: str, rows: int = 64) -> None:
     """Write the scene as a TIFF in strips of so many rows; one is in memory at a time."""
     height = scene.shape[0]
-    big = scene.shape[0] * scene.shape[1] * 6 > 3_800_000_000
-    with tifffile.TiffWriter(path, bigtiff=big) as writer:
+
+    def strips() -> Iterator[bytes]:
+        for top in range(0, height, rows):
+            samples = scene[top : min(top + rows, height)].astype("<u2", copy=False)
+            if compression == "deflate":
+                samples = imagecodecs.delta_encode(samples, axis=1)
+            raw = samples.tobytes()
+            yield bytes(imagecodecs.deflate_encode(raw, level=1, raw=False)) if compression == "deflate" else raw
+
+    with tifffile.TiffWriter(path, bigtiff=height * scene.shape[1] * 6 > 3_800_000_000, byteorder="<") as writer:
         writer.write(
-            (scene[top : min(top + rows, height)] for top in range(0, height, rows)),
+            strips(),
             shape=scene.shape,
             dtype=scene.dtype,
             photometric="rgb",
             planarconfig="contig",
             rowsperstrip=rows,
             compression={"none": None, "deflate": "adobe_deflate"}[compression],
-            predictor=compression == "deflate",
+            predictor=2 if compression == "deflate" else None,
             resolution=(1200, 1200),
             resolutionunit="inch",
         )

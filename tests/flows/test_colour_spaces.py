@@ -323,7 +323,7 @@ def test_luminance_is_the_masters_at_every_pixel(
 def test_luminance_of_inks(
     tmp_path: Path, colorizer: Colorizer, coffee: EncodedReference, bits: int, limit: float
 ) -> None:
-    """Inks whose colours sRGB has; with 16 bits lcms' table for them, which it makes to be quick, is some 0.1 off."""
+    """Inks whose colours sRGB has."""
     samples = inks(scene(bits, 3))
     write_master(tmp_path / "master.tif", samples, cmyk_profile())
     wanted = lightness(xyz_of(samples, cmyk_profile(), "cmyk"))
