@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from storage.images import DerivativeProvenance, ImageFacts, Master, reading
+import numpy as np
+
+from storage.images import SRGB, DerivativeProvenance, ImageFacts, Master, reading
 from storage.images.assembling import assembled, check_limits
 from storage.images.opening import opened, refusals
 from storage.images.records import Header, MasterMetadata, Refusal
@@ -123,9 +125,12 @@ class _PageRows:
     """A page in colour, read when its rows are asked for: all pages of a document are too many for memory."""
 
     def __init__(self, file: Path) -> None:
+        facts, metadata = reading.identify(file), reading.read_metadata(file)
+        height, width = facts.height, facts.width
+        self.shape = (width, height, 3) if metadata.orientation >= 5 else (height, width, 3)
+        self.dtype = np.dtype(np.uint16 if facts.bit_depth == 16 else np.uint8)
+        self.icc = metadata.icc or SRGB.icc
         self._file = file
-        page = self._read()
-        self.shape, self.dtype, self.icc = page.samples.shape, page.samples.dtype, page.encoding.icc
         self._page: Master | None = None
 
     def __getitem__(self, rows: slice, /) -> Pixels:

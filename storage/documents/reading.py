@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pikepdf
 
+from storage.decoding.progress import working
 from storage.documents.loss import distinct_images, is_lossy
 from storage.documents.opening import OpenDocument, opened, refusals
 from storage.documents.pixels import decode
@@ -50,10 +51,12 @@ def read_page(path: Path, page: int, *, max_pixels: int) -> PageScan:
                 " split it",
                 "too_large",
             )
+        working(claimed)
         return _taken(pdf, sheet, scan)
 
 
 def _page(document: OpenDocument, number: int, count: int) -> DocumentPage:
+    working(0)
     try:
         with refusals():
             scan = find_scan(document, document.pdf.pages[number - 1])

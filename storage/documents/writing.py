@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pikepdf
 
+from storage.decoding.progress import working
 from storage.documents.encoding import PictureStore
 from storage.documents.loss import is_lossy
 from storage.documents.opening import OpenDocument, opened, refusals
@@ -58,6 +59,7 @@ def write_document(
                 object_stream_mode=pikepdf.ObjectStreamMode.preserve,
                 encryption=False,
                 deterministic_id=True,
+                progress=lambda _: working(0),
             )
 
 

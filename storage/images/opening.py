@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from storage.decoding.progress import working
 from storage.errors import UnreadableImage
 from storage.fixity import sha256_bytes
 from storage.images.records import Refusal
@@ -126,6 +127,7 @@ class _Stable:
 def _digest(file: _Stable) -> str:
     digest, position = hashlib.sha256(), 0
     while part := os.pread(file.descriptor, _PART_BYTES, position):
+        working(0)
         digest.update(part)
         position += len(part)
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from storage.decoding.progress import working
 from storage.images.exif import Field, Fields, append_directories
 from storage.images.ifd import Layout
 from storage.images.records import Refusal
@@ -260,5 +261,6 @@ class _Target:
 
     def _put(self, content: Iterable[bytes]) -> None:
         for piece in content:
+            working(0)
             self._file.write(piece)
             self._at += len(piece)
