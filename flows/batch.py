@@ -95,6 +95,7 @@ class BatchWorker:
         self._thumbnails = thumbnails
         self._encoded = EncodedReferences(decoder)
         self._written: deque[ItemOutcome] = deque()
+        self._writing: Future[None] | None = None
 
     def run(self, batch: Sequence[PendingItem], record: Record, on_outcome: OnOutcome) -> None:
         """Bring every item of the batch to its outcome, and record them all.
@@ -104,6 +105,7 @@ class BatchWorker:
             DatabaseError: the database is away.
         """
         group = _Group(record)
+        self._writing = None
 
         def finish(outcome: ItemOutcome) -> None:
             group.add(outcome)
@@ -114,6 +116,7 @@ class BatchWorker:
                 with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
                     for reading in self._read_ahead(cut_into_chunks(batch)):
                         self._run_chunk(reading, writer, finish)
+                    self._wait_for_writer(finish)
             finally:  # whatever ended the batch, and at whichever moment: a copy that was written goes on record
                 self._take_written(finish)
         except BaseException:
@@ -158,7 +161,6 @@ class BatchWorker:
             else:
                 finish(failure)
         matched = self._search(readable, finish)
-        writing: Future[None] | None = None
         for work in _by_reference(matched):
             try:
                 result = self._colorize(work)
@@ -166,12 +168,13 @@ class BatchWorker:
                 finish(work.failed(error))
                 work.held = None
                 continue
-            if writing is not None:
-                writing.result()
-                self._take_written(finish)
-            writing = writer.submit(self._write, work, result)
-        if writing is not None:
-            writing.result()
+            self._wait_for_writer(finish)
+            # the last one of a chunk is written while the next chunk is looked at
+            self._writing = writer.submit(self._write, work, result)
+
+    def _wait_for_writer(self, finish: OnOutcome) -> None:
+        if self._writing is not None:
+            self._writing.result()
             self._take_written(finish)
 
     def _take_written(self, finish: OnOutcome) -> None:
@@ -216,6 +219,7 @@ class BatchWorker:
             if failure is None:
                 matched.append(work)
             else:
+                work.held = None
                 finish(failure)
         return matched
 

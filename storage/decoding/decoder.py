@@ -15,6 +15,7 @@ from storage.decoding.process import DecoderProcess, Died, Hung
 from storage.decoding.registry import MASTERS, Registry
 from storage.errors import UnreadableImage
 from storage.images.records import DerivativeProvenance, ImageFacts, Master
+from storage.images.rows import Spool
 from storage.masters import MAX_PIXELS, DocumentFormat
 from storage.paths import path_to_text
 
@@ -80,7 +81,8 @@ class Decoder:
         found = self.call("read_master", path, path=path, page=page, max_pixels=max_pixels)
         if not isinstance(found, Master):
             raise _nonsense(path_to_text(path.name))
-        return replace(found, path=path)
+        samples = found.samples
+        return replace(found, path=path, samples=samples.whole() if isinstance(samples, Spool) else samples)
 
     def identify(self, path: Path) -> tuple[ImageFacts, ...]:
         """What the header says of each page; raises as ``read`` does."""

@@ -201,7 +201,9 @@ def _nothing(drawn: PageDrawing, damaged: bool) -> str:
         return "the page has only small pictures"
     if drawn.has_text:
         return "the page has hidden text but no scan"
-    return "the page is empty or its content is lost: the document is damaged" if damaged else "the page is empty"
+    if damaged:
+        raise Refusal("is empty, and the document is damaged: its content may be lost; copy it again", "unreadable")
+    return "the page is empty"
 
 
 def _check_sides(width: int, height: int) -> None:

@@ -71,7 +71,8 @@ def _collected(parts: Iterator[tuple[Pixels, bool]], header: Header) -> tuple[Ro
         raise _wrong_size()
     if part.shape[0] == header.height and part.nbytes <= IN_MEMORY_BYTES:
         return np.ascontiguousarray(part), is_flattened
-    picture = _Picture(shape, part.dtype)
+    # Of a picture that comes in bands there never is more in this process's memory than a band.
+    picture = Spool(shape, part.dtype)
     top = 0
     while True:
         if part.shape[1:] != shape[1:] or top + part.shape[0] > header.height:
@@ -85,26 +86,7 @@ def _collected(parts: Iterator[tuple[Pixels, bool]], header: Header) -> tuple[Ro
         is_flattened = is_flattened or flattened
     if top != header.height:
         raise _wrong_size()
-    return picture.rows, is_flattened
-
-
-class _Picture:
-    """An array, or a spool where it would be too large."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16]) -> None:
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        self.rows: Rows
-        self._spool: Spool | None = None
-        if size > IN_MEMORY_BYTES:
-            self.rows = self._spool = Spool(shape, dtype)
-        else:
-            self.rows = self._array = np.empty(shape, dtype)
-
-    def put(self, top: int, part: Pixels) -> None:
-        if self._spool is not None:
-            self._spool.put(top, part)
-        else:
-            self._array[top : top + part.shape[0]] = part
+    return picture, is_flattened
 
 
 def _wrong_size() -> Refusal:

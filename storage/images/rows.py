@@ -12,7 +12,7 @@ import numpy.typing as npt
 Pixels = npt.NDArray[Any]
 """Samples as ``uint8`` or ``uint16``, (H, W) or (H, W, channels)."""
 
-IN_MEMORY_BYTES = 1 << 29
+IN_MEMORY_BYTES = 1 << 28
 """A picture of more bytes lies on disk while it is worked on."""
 BAND_PIXELS = 1 << 20
 
