@@ -68,6 +68,9 @@ def _below(folder: Path, root: Path) -> Iterator[Offered]:
             if entry.kind == "film":
                 problem = ("unsupported", f"{text} is a film; a reference must be a picture")
                 yield Offered(entry.path, text, entry.size_bytes, entry.mtime_ns, problem=problem)
+            elif entry.kind == "page":
+                problem = ("unsupported", f"{text} is a document; a reference must be a picture")
+                yield Offered(entry.path, text, entry.size_bytes, entry.mtime_ns, problem=problem)
             else:
                 yield Offered(entry.path, text, entry.size_bytes, entry.mtime_ns)
         elif isinstance(entry, Problem):

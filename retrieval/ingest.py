@@ -172,6 +172,9 @@ class Ingest:
             reason = (error.strerror or "unknown reason").lower()
             message = f"{offered.text} cannot be read ({reason}); check the file and its rights"
             return _Failure("unreadable", message)
+        if master.facts.format == "pdf" or master.facts.pages > 1:
+            message = f"{offered.text} is a document; a reference must be a picture"
+            return _Failure("unsupported", message, master.sha256)
         if not has_colour(master.preview):
             message = f"{offered.text} has no colour to give (it is grey or toned); take a colour photograph"
             return _Failure(NO_COLOUR, message, master.sha256)

@@ -88,7 +88,9 @@ class ReferenceLibrary:
         self._keeper = IndexKeeper(database, self._library, index_directory, embedder.version, embedder.dimension)
 
     @classmethod
-    def open(cls, folder: Path, device: str = "cpu", vgg_weights: Path | None = None) -> "ReferenceLibrary":
+    def open(
+        cls, folder: Path, device: str = "cpu", vgg_weights: Path | None = None, read: Read = read_master
+    ) -> "ReferenceLibrary":
         """The library in ``folder`` (library.db and index/), made if there is none. Close it, or use
         ``with``.
 
@@ -104,7 +106,7 @@ class ReferenceLibrary:
             raise RetrievalError(f"{path_to_text(folder)} cannot be made a library ({reason})") from error
         database = open_database(f"sqlite:///{folder.resolve() / DATABASE_NAME}")
         try:
-            library = cls(database, folder / INDEX_FOLDER, embedder, folder, recorded_root=OWN_FOLDER)
+            library = cls(database, folder / INDEX_FOLDER, embedder, folder, recorded_root=OWN_FOLDER, read=read)
         except BaseException:
             database.close()
             raise

@@ -1,6 +1,8 @@
 """`archive-colorizer references`: a reference library that runs can share."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -198,11 +200,16 @@ def _database_of(library: Path) -> Path:
     return file
 
 
-def _opened(library: Path, device: str, *, create: bool = False) -> "ReferenceLibrary":
+@contextmanager
+def _opened(library: Path, device: str, *, create: bool = False) -> Iterator["ReferenceLibrary"]:
     if not create:
         _database_of(library)
     from flows.engine import loading_networks, resolve_device
     from retrieval import ReferenceLibrary
+    from storage.decoding import Decoder
 
-    with loading_networks():
-        return ReferenceLibrary.open(library, device=resolve_device(device))
+    with Decoder() as decoder:
+        with loading_networks():
+            opened = ReferenceLibrary.open(library, device=resolve_device(device), read=decoder.read)
+        with opened:
+            yield opened

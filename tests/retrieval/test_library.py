@@ -276,3 +276,12 @@ def test_search_by_vectors_is_search(
         library.search(queries[0], k=0)
     with pytest.raises(RetrievalError, match="shape"):
         library.search_vectors(np.zeros((2, 3), np.float32), 1)
+
+
+def test_documents_are_no_references(library: ReferenceLibrary, pictures: Path) -> None:
+    with Image.open(pictures / "coffee.png") as coffee:
+        coffee.save(pictures / "pages.tif", save_all=True, append_images=[coffee])
+        coffee.save(pictures / "scan.pdf")
+    for paths in ([pictures], [pictures / "scan.pdf", pictures / "pages.tif"]):
+        failed = {one.path.name: one.error_type for one in library.add(paths).failed}
+        assert failed == {"pages.tif": "unsupported", "scan.pdf": "unsupported"}
