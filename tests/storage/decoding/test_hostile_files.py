@@ -183,6 +183,15 @@ def test_signals_to_all_processes_of_a_run_do_not_end_the_process() -> None:
         assert decoder.call("process_id", SCAN) == process
 
 
+@pytest.fixture
+def hears_interruptions() -> Iterator[None]:
+    """As in a shell's foreground: what it starts in the background is deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_interruptions")
 def test_an_interruption_of_a_call_ends_its_process_and_is_passed_on() -> None:
     with Decoder(registry=REGISTRY) as decoder:
         process = decoder.call("process_id", SCAN)
@@ -223,8 +232,9 @@ def test_a_run_that_was_stopped_for_a_while_does_not_count_that_as_hanging() -> 
 
 
 _PARENT = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
 from storage.decoding.decoder import Decoder
 from tests.storage.decoding.functions import REGISTRY
 decoder = Decoder(registry=REGISTRY, patience=600)
@@ -246,7 +256,10 @@ def test_the_process_ends_with_its_parent(state: str, number: signal.Signals) ->
         process = int(parent.stdout.readline())
         time.sleep(0.2)
         parent.send_signal(number)
-        parent.wait(timeout=60)
+        try:
+            parent.wait(timeout=60)
+        finally:
+            parent.kill()
     end = time.monotonic() + 60
     while is_alive(process):
         assert time.monotonic() < end, "the decoder process has outlived its parent"
