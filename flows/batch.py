@@ -8,9 +8,9 @@ database, an interruption) leaves as an exception, after everything that was fin
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -113,8 +113,11 @@ class BatchWorker:
 
         try:
             try:
-                with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
-                    for reading in self._read_ahead(cut_into_chunks(batch)):
+                with (
+                    ThreadPoolExecutor(1, thread_name_prefix="writer") as writer,
+                    closing(self._read_ahead(cut_into_chunks(batch))) as ahead,
+                ):
+                    for reading in ahead:
                         self._run_chunk(reading, writer, finish)
                     self._wait_for_writer(finish)
             finally:  # whatever ended the batch, and at whichever moment: a copy that was written goes on record
@@ -125,7 +128,7 @@ class BatchWorker:
             raise
         group.flush()
 
-    def _read_ahead(self, chunks: Sequence[Sequence[PendingItem]]) -> Iterator[_Reading]:
+    def _read_ahead(self, chunks: Sequence[Sequence[PendingItem]]) -> Generator[_Reading, None, None]:
         """The chunks read, each of them while the one before it is worked on."""
         stopped = Event()
         with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
