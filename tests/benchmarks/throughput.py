@@ -31,7 +31,8 @@ from storage.database import audit, colorizations, open_database, runs
 from storage.decoding import Decoder
 from storage.images import DerivativeProvenance, Format, Master, write_derivative
 from storage.masters import read_master
-from tests.benchmarks.large_master import DEMO, PHOTOGRAPH, Scene, measured_run
+from tests.benchmarks.large_master import DEMO, PHOTOGRAPH, Scene
+from tests.benchmarks.tree_memory import measured_run
 
 if TYPE_CHECKING:
     from sscn import Colorizer, EncodedReference
