@@ -1,5 +1,6 @@
 """JPEG (ISO/IEC 10918-1, JFIF, Exif): headers without decoding, and pixels through libjpeg-turbo."""
 
+import hashlib
 import re
 import struct
 from dataclasses import dataclass, field
@@ -12,9 +13,13 @@ from storage.images.exif import sane_ppi
 from storage.images.metadata import collect_metadata
 from storage.images.records import Header, MasterMetadata, Refusal, Samples
 from storage.images.source import Source
+from storage.images.xmp import joined
 
 _MAX_SEGMENTS = 4096
 _MAX_ICC_BYTES = 1 << 24
+_MAX_XMP_BYTES = 1 << 22
+_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+_EXTENDED_BY = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-F]{32})")
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _FRAMES = {0xC0: "baseline", 0xC1: "sequential", 0xC2: "progressive"}
 _OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
@@ -33,7 +38,8 @@ class _Markers:
     iptc: bytes | None = None
     icc: dict[int, bytes] = field(default_factory=dict)
     icc_count: int = 0
-    extended_xmp: bool = False
+    extended_xmp: dict[bytes, dict[int, bytes]] = field(default_factory=dict)  # digest: offset: part
+    extended_bytes: int = 0
     components: bytes = b""  # the components' identifiers
     scan: int = 0
     needed: list[bytes] = field(default_factory=list)  # the segments that decoding needs
@@ -169,16 +175,30 @@ def _metadata(markers: _Markers) -> MasterMetadata:
             icc = b"".join(markers.icc[number] for number in sorted(markers.icc))
         else:
             notes += ("its colour profile is incomplete and was left out of account",)
+    xmp = markers.xmp
     if markers.extended_xmp:
-        notes += ("the extended part of its XMP was left out of account",)
+        extension = _extension(markers)
+        whole = joined(xmp, extension) if xmp is not None and extension is not None else None
+        if whole is None:
+            notes += ("the extended part of its XMP is damaged and was left out of account",)
+        xmp = whole or xmp
     return collect_metadata(
         exif_block=markers.exif,
-        xmp=markers.xmp,
+        xmp=xmp,
         icc=icc,
         iptc=markers.iptc,
         ppi=markers.jfif_ppi,
         notes=notes,
     )
+
+
+def _extension(markers: _Markers) -> bytes | None:
+    """The extension that the main packet names, whole; None if a part of it is missing."""
+    named = _EXTENDED_BY.search(markers.xmp or b"")
+    parts = markers.extended_xmp.get(named[1], {}) if named is not None else {}
+    extension = b"".join(parts[offset] for offset in sorted(parts))
+    digest = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
+    return extension if named is not None and digest == named[1] else None
 
 
 def _read_markers(source: Source) -> _Markers:
@@ -226,8 +246,13 @@ def _note_segment(markers: _Markers, marker: int, body: bytes) -> None:
         markers.exif = body[6:]
     elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
         markers.xmp = body[29:]
-    elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xmp/extension/\0"):
-        markers.extended_xmp = True
+    elif marker == 0xE1 and body.startswith(_EXTENSION):
+        # 32 digits of the extension's MD5, its whole length, where this part belongs, and the part
+        digest, content = body[len(_EXTENSION) : len(_EXTENSION) + 32], body[len(_EXTENSION) + 40 :]
+        markers.extended_bytes += len(content)
+        parts = markers.extended_xmp.setdefault(digest, {})
+        if content and markers.extended_bytes <= _MAX_XMP_BYTES:
+            parts[int.from_bytes(body[len(_EXTENSION) + 36 : len(_EXTENSION) + 40], "big")] = content
     elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
         if len(body) - 14 + sum(map(len, markers.icc.values())) <= _MAX_ICC_BYTES:
             markers.icc[body[12]] = body[14:]

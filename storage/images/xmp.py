@@ -155,6 +155,22 @@ def parse_packet(packet: bytes | None) -> minidom.Document | None:
         return None
 
 
+def joined(packet: bytes, extension: bytes) -> bytes | None:
+    """A packet with the properties of its extension (XMP part 3, 1.1.3.1); None if either is damaged."""
+    document, other = parse_packet(packet), parse_packet(extension)
+    if document is None or other is None:
+        return None
+    rdf = document.getElementsByTagNameNS(RDF, "RDF")[0]
+    for description in descriptions(other.getElementsByTagNameNS(RDF, "RDF")[0]):
+        scope = _scope(description)
+        moved = document.importNode(description, True)
+        rdf.appendChild(moved)
+        _declare(moved, scope, _scope(rdf))
+    root = document.documentElement
+    assert root is not None
+    return _BEGIN + root.toxml("utf-8") + _END
+
+
 def _empty() -> minidom.Document:
     return minidom.parseString(f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"/></x:xmpmeta>'.encode())
 

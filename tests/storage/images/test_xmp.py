@@ -1,11 +1,15 @@
 """The packet of a derivative stays readable XML, whatever prefixes and claims the master's packet has."""
 
 import sys
+from pathlib import Path
 from xml.dom import minidom
 
 import pytest
 
-from storage.images import DerivativeProvenance
+from storage.images import DerivativeProvenance, describe, read_metadata
+from storage.images.jpeg_writer import write_jpeg
+from storage.images.records import Pixels
+from storage.images.srgb import srgb_profile
 from storage.images.xmp import derivative_packet
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -87,3 +91,29 @@ def test_what_is_said_of_the_file_is_true_of_the_derivative(media_type: str, pro
     text = document.toxml()
     assert "image/jpeg" not in text
     assert "YCbCr" not in text
+
+
+def test_the_extended_part_of_a_jpegs_xmp_is_read(tmp_path: Path, sepia: Pixels) -> None:
+    """Some 200 KB of keywords, which are more than the 64 KB of a segment."""
+    words = "".join(f"<rdf:li>word {number:05}</rdf:li>" for number in range(9000))
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="shelf 4"/>'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f"<dc:subject><rdf:Bag>{words}</rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+    path = tmp_path / "a.jpg"
+    notes = write_jpeg(path, sepia, quality=80, icc=srgb_profile(), xmp=packet, iptc=None, exif_block=None, ppi=None)
+    assert notes == ()
+    metadata = read_metadata(path)
+    assert metadata.notes == ()
+    tags = describe(metadata).tags
+    assert (tags[0], tags[-1]) == ("word 00000", "word 00999")  # of a thousand, the most that are taken
+    assert b"word 08999" in (metadata.xmp or b"")
+    assert b"shelf 4" in (metadata.xmp or b"")
+    content = path.read_bytes()
+    at = content.index(b"word 04000")
+    path.write_bytes(content[:at] + b"WORD" + content[at + 4 :])  # its digest does not fit any more
+    damaged = read_metadata(path)
+    assert any("extended part of its XMP is damaged" in note for note in damaged.notes)
+    assert b"word 08999" not in (damaged.xmp or b"")
