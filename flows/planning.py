@@ -43,8 +43,6 @@ class PendingItem:
     request_key: str
     decoded_bytes: int
     page: int = 1
-    format: str | None = None
-    """Of the master."""
 
     @property
     def name(self) -> str:
@@ -122,7 +120,8 @@ def named(path: str, page: int, kind: Kind) -> str:
     return f"{path}, page {page}" if kind == "page" else path
 
 
-State = Literal["pending", "finished", "standing", "skipped"]
+State = Literal["pending", "finished", "standing", "skipped", "waiting"]
+"""`waiting`: no reference fitted a page; it is tried again when something else asks for its document."""
 
 
 @dataclass(slots=True)
@@ -193,6 +192,8 @@ def make_plan(
             return "pending"
         if earlier.state == "failed" and not retry_failed and earlier.error_type not in PASSING:
             return "standing"
+        if item.record.kind == "page" and earlier.error_type == "low_match" and not retry_failed:
+            return "waiting"
         return "finished" if earlier.state == "done" and _all_there(earlier, output_is_there) else "pending"
 
     for path, group in groupby(found, key=lambda item: item.path):
@@ -205,9 +206,10 @@ def make_plan(
             request = requests[item.record.kind].of(item.record)
             key = request.key(item.record.sha256 or "", pinned(path))
             states.append((state_of(item, key), _pending(item, key, request), item))
-        is_made = any(state == "pending" for state, _, _ in states)
+        found_states = {state for state, _, _ in states}
+        # a document is made as a whole; only what is left out of it stays so
+        is_made = "pending" in found_states or ("waiting" in found_states and "finished" not in found_states)
         for state, pending, item in states:
-            # a document is made as a whole; only what is left out of it stays so
             state = "pending" if is_made and state != "skipped" else state
             making.add(state, pending, item, current.get(item.item_id or 0))
     return Plan(
@@ -287,7 +289,6 @@ def _pending(item: IngestedItem, key: str, request: Request) -> PendingItem:
         request_key=key,
         decoded_bytes=item.decoded_bytes,
         page=item.record.page,
-        format=item.record.format,
     )
 
 

@@ -47,6 +47,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def move_file(source: Path, target: Path) -> None:
+    """Rename a file within its file system, durably; folders are made where they are missing."""
+    _make_folder(target.parent)
+    source.replace(target)
+    _sync_folder(target.parent)
+
+
 def sweep_partial_files(root: Path) -> int:
     """Remove what a killed run left half-written anywhere under ``root``; return how many files that were.
 

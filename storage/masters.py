@@ -3,7 +3,7 @@
 What reads PDF is imported when there is one: it would make every start of that process slower.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -61,63 +61,59 @@ def read_master(path: Path, *, page: int = 1, max_pixels: int = MAX_PIXELS) -> M
         return assembled(iter([scan.samples]), header, digest, path, page)
 
 
-def write_document(
-    path: Path,
-    source: Path,
-    pages: Mapping[int, Path],
-    form: DocumentFormat,
-    provenance: DerivativeProvenance,
-    source_sha256: str,
-    quality: int | None = None,
-) -> tuple[str, ...]:
-    """Write the copy of a document into the file at ``path``, which is there already.
+@dataclass(frozen=True)
+class DocumentCopy:
+    """What the copy of a document is to be."""
 
-    Args:
-        source: the master, a TIFF of several pages or a PDF; pages that are not replaced stay as they are.
-        pages: the pages in colour, by their numbers from 1, as one-page TIFF files.
-        form: of the copy. A PDF as TIFF has only the pages in colour.
-        quality: of JPEG in a PDF; None: pages that had no loss in the master have none in the copy.
+    source: Path
+    """The master, a TIFF of several pages or a PDF; pages that are not replaced stay as they are."""
+    source_sha256: str
+    pages: dict[int, Path]
+    """The pages in colour, by their numbers from 1, as one-page TIFF files."""
+    form: DocumentFormat
+    """A PDF as TIFF has only the pages in colour."""
+    provenance: DerivativeProvenance
+    quality: int | None = None
+    """Of JPEG in a PDF; None: pages that had no loss in the master have none in the copy."""
+
+
+def write_document(path: Path, copy: DocumentCopy) -> tuple[str, ...]:
+    """Write the copy of a document into the file at ``path``, which is there already.
 
     Returns:
         remarks for people on what the copy does not keep.
 
     Raises ``UnreadableImage`` where the master is damaged, ``OSError`` where the copy cannot be written.
     """
+    source = copy.source
     with refusals(source):
-        if form == "pdf":
-            return _write_pdf(path, source, pages, provenance, source_sha256, quality)
+        if copy.form == "pdf":
+            return _write_pdf(path, copy)
         if _is_pdf(source):
-            return _write_pages(path, source, pages)
+            return _write_pages(path, copy)
         count = len(reading.identify_pages(source))
-        join_pages(path, [pages.get(page) or MasterPage(source, page) for page in range(1, count + 1)])
+        join_pages(path, [copy.pages.get(page) or MasterPage(source, page) for page in range(1, count + 1)])
         return ()
 
 
-def _write_pdf(
-    path: Path,
-    source: Path,
-    pages: Mapping[int, Path],
-    provenance: DerivativeProvenance,
-    source_sha256: str,
-    quality: int | None,
-) -> tuple[str, ...]:
+def _write_pdf(path: Path, copy: DocumentCopy) -> tuple[str, ...]:
     from storage.documents import PagePicture, document_notes
     from storage.documents import write_document as write_pdf
 
-    packet = partial(_packet, path_to_text(source.name), source_sha256, provenance)
-    rows = {page: _PageRows(file) for page, file in pages.items()}
-    lossless = None if quality is None else False  # None: as the document has the page
+    packet = partial(_packet, path_to_text(copy.source.name), copy.source_sha256, copy.provenance)
+    rows = {page: _PageRows(file) for page, file in copy.pages.items()}
+    lossless = None if copy.quality is None else False  # None: as the document has the page
     pictures = {page: PagePicture(picture, picture.icc, lossless) for page, picture in rows.items()}
-    write_pdf(path, source, pictures, xmp=packet, quality=quality)
-    return document_notes(source)
+    write_pdf(path, copy.source, pictures, xmp=packet, quality=copy.quality)
+    return document_notes(copy.source)
 
 
-def _write_pages(path: Path, source: Path, pages: Mapping[int, Path]) -> tuple[str, ...]:
+def _write_pages(path: Path, copy: DocumentCopy) -> tuple[str, ...]:
     """The pages of a PDF that are in colour as a TIFF."""
     from storage.documents import identify_document
 
-    join_pages(path, [pages[page] for page in sorted(pages)])
-    left_out = len(identify_document(source)) - len(pages)
+    join_pages(path, [copy.pages[page] for page in sorted(copy.pages)])
+    left_out = len(identify_document(copy.source)) - len(copy.pages)
     return (f"{left_out} of the document's pages are not in the copy, as they were not colorized",) if left_out else ()
 
 

@@ -16,10 +16,11 @@ from flows.planning import PendingItem, cut_into_batches
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
 from flows.run_record import file_provenance
 from flows.unfinished import identity
-from storage.database.records import ItemOutcome
+from storage.database.records import CopyRecord, ItemOutcome
 from storage.decoding import Decoder
-from storage.fixity import atomic_write, sha256_file
+from storage.fixity import atomic_write, move_file, sha256_file
 from storage.images import DerivativeProvenance, read_master
+from storage.masters import DocumentCopy
 from storage.paths import path_to_text, text_to_path
 
 
@@ -39,8 +40,8 @@ class DocumentTools:
 class DocumentJob:
     """One document: `open` it, `colorize` its pages in batches, `finish` it.
 
-    The pages that a run has finished are kept: one that was cut off goes on with those that are missing. A document
-    has a copy only if no page of it failed; pages that are left out are in it as they were.
+    The pages that a run has finished are kept, with their access copies: one that was cut off goes on with those that
+    are missing. A document has copies only if no page of it failed; pages that are left out are in it as they were.
 
     Args:
         pages: those that are to be colorized, in their order.
@@ -56,12 +57,14 @@ class DocumentJob:
         self._outcomes: dict[int, ItemOutcome] = {}
 
     def open(self) -> list[tuple[PendingItem, ...]]:
-        """Claim the copy's place; returns batches of the pages that are to be made.
+        """Claim the copies' places; returns batches of the pages that are to be made.
 
         Raises:
-            ItemFailure: there is no place for the copy.
+            ItemFailure: there is no place for a copy.
         """
-        self._place()
+        self._place(self._first.output_path)
+        for path in {path for item in self.pages.values() for path in item.output_paths[1:]}:
+            self._place(path)
         self._folder.open()
         missing = []
         for item in self.pages.values():
@@ -85,7 +88,8 @@ class DocumentJob:
         """Put the pages together; returns the outcomes of all of them. `clear` when these are on record.
 
         Raises:
-            StorageError, OSError: the copy cannot be written.
+            ItemFailure: there is no place for a copy any more.
+            StorageError, OSError: a copy cannot be written.
         """
         outcomes = [self._outcomes[item_id] for item_id in self.pages]
         failed = next((one for one in outcomes if one.state == "failed"), None)
@@ -94,17 +98,16 @@ class DocumentJob:
         done = {self.pages[one.item_id].page: one for one in outcomes if one.state == "done"}
         if not done:
             return outcomes
-        place = self._place()
-        with atomic_write(place) as partial:
-            notes = self._tools.decoder.write_document(
-                partial,
-                self._path,
-                {page: self._folder.file(page) for page in done},
-                "pdf" if self._first.output_formats[0] == "pdf" else "tiff",
-                self._provenance(list(done.values())),
-                self._first.sha256,
+        with atomic_write(self._place(self._first.output_path)) as partial:
+            copy = DocumentCopy(
+                source=self._path,
+                source_sha256=self._first.sha256,
+                pages={page: self._folder.file(page) for page in done},
+                form="pdf" if self._first.output_formats[0] == "pdf" else "tiff",
+                provenance=self._provenance(list(done.values())),
                 quality=self._tools.engine.settings.pdf_quality,
             )
+            notes = self._tools.decoder.write_document(partial, copy)
             written = (sha256_file(partial), partial.stat().st_size)
         first = min(done)
         return [
@@ -136,15 +139,15 @@ class DocumentJob:
             for item in self.pages.values()
         ]
 
-    def _place(self) -> Path:
-        return self._tools.destination.place(self._first.path, self._first.output_path)
+    def _place(self, output_path: str) -> Path:
+        return self._tools.destination.place(self._first.path, output_path)
 
     def _as_page(self, item: PendingItem) -> PendingItem:
-        """The item with its page's own file in place of the document."""
+        """The item with its page's own file in place of the document, and all its files where they wait."""
         return replace(
             item,
             output_formats=("tiff", *item.output_formats[1:]),
-            output_paths=(self._folder.output_path(item.page), *item.output_paths[1:]),
+            output_paths=self._folder.output_paths(item.page, item.output_paths[1:]),
         )
 
     def _keep(self, outcomes: Sequence[ItemOutcome]) -> None:
@@ -173,12 +176,20 @@ class DocumentJob:
         message = "; ".join(filter(None, [outcome.message, *notes]))
         return replace(
             outcome,
+            copies=self._placed(outcome),
             output_path=self._first.output_path,
             output_sha256=sha256,
             output_bytes=size,
             output_format=self._first.output_formats[0],
             message=message or None,
         )
+
+    def _placed(self, outcome: ItemOutcome) -> tuple[CopyRecord, ...]:
+        """The access copies of a page, put where they belong."""
+        paths = self.pages[outcome.item_id].output_paths[1:]
+        for copy, path in zip(outcome.copies, paths, strict=True):
+            move_file(self._tools.output / text_to_path(copy.output_path), self._place(path))
+        return tuple(replace(copy, output_path=path) for copy, path in zip(outcome.copies, paths, strict=True))
 
     def _provenance(self, done: Sequence[ItemOutcome]) -> DerivativeProvenance:
         """Of the whole; it names a reference only if all pages have the same."""

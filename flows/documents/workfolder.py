@@ -2,17 +2,19 @@
 
 .archive-colorizer/documents/WORK/document                    which document it is
                              WORK/REQUEST/page-00001.tif      a page in colour
+                                          page-00001-1.jpg    its access copies
                                           page-00001.json     written last: the page is whole
 """
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
 from flows.unfinished import UnfinishedWork, sweep
 from storage.database.records import ItemOutcome
 from storage.fixity import atomic_write, sha256_file
+from storage.paths import path_to_text, text_to_path
 
 WORK_FOLDER = ".archive-colorizer/documents"
 _NAME = "document"
@@ -49,9 +51,14 @@ class PageFolder:
         """Of a page in colour, a TIFF."""
         return self._work.folder / f"page-{page:05}.tif"
 
-    def output_path(self, page: int) -> str:
-        """The page's file relative to the output folder."""
-        return self.file(page).relative_to(self._output).as_posix()
+    def output_paths(self, page: int, access: Sequence[str]) -> tuple[str, ...]:
+        """The files of the page and of its access copies, whose paths these are, relative to the output folder."""
+        file = self.file(page)
+        copies = (
+            file.with_name(f"{file.stem}-{number}{PurePosixPath(path).suffix}")
+            for number, path in enumerate(access, start=1)
+        )
+        return tuple(path_to_text(one.relative_to(self._output)) for one in (file, *copies))
 
     def keep(self, page: int, outcome: ItemOutcome) -> None:
         """Say that the page's file is whole, and what is to be recorded of it."""
@@ -63,7 +70,9 @@ class PageFolder:
         try:
             outcome = _OUTCOME.validate_json(self._record(page).read_bytes())
             fits = outcome.state == "done" and outcome.request_key == request_key
-            return outcome if fits and sha256_file(self.file(page)) == outcome.output_sha256 else None
+            files = [(self.file(page), outcome.output_sha256)]
+            files += [(self._output / text_to_path(copy.output_path), copy.output_sha256) for copy in outcome.copies]
+            return outcome if fits and all(sha256_file(file) == digest for file, digest in files) else None
         except (OSError, ValidationError):
             return None
 

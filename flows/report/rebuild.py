@@ -38,14 +38,12 @@ def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolde
         if row.state != "done" or row.output_path is None:
             continue
         output = text_to_path(row.output_root) / text_to_path(row.output_path)
-        wanted = (
-            []
-            if row.shots
-            else [(thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path), row.page)]
-        )
-        wanted += [] if row.shots else [(thumbnails.colour(row.item_id), output, row.page)]
-        wanted += _references(row, thumbnails)
-        missing += _shots(row, output, thumbnails)
+        wanted = _references(row, thumbnails)
+        if row.shots:
+            missing += _shots(row, output, thumbnails)
+        else:
+            wanted.append((thumbnails.grey(row.item_id), text_to_path(row.archive) / text_to_path(row.path), row.page))
+            wanted.append((thumbnails.colour(row.item_id), output, row.page))
         for thumbnail, file, page in wanted:
             if thumbnail.exists():
                 continue

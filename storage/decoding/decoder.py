@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,9 @@ from storage.decoding.failures import TOO_LITTLE_MEMORY
 from storage.decoding.process import DecoderProcess, Died, Hung
 from storage.decoding.registry import MASTERS, Registry
 from storage.errors import UnreadableImage
-from storage.images.records import DerivativeProvenance, ImageFacts, Master
+from storage.images.records import ImageFacts, Master
 from storage.images.rows import Spool
-from storage.masters import MAX_PIXELS, DocumentFormat
+from storage.masters import MAX_PIXELS, DocumentCopy
 from storage.paths import path_to_text
 
 _AGAIN = "copy it again from its source"
@@ -91,30 +90,12 @@ class Decoder:
             raise _nonsense(path_to_text(path.name))
         return found
 
-    def write_document(
-        self,
-        path: Path,
-        source: Path,
-        pages: Mapping[int, Path],
-        form: DocumentFormat,
-        provenance: DerivativeProvenance,
-        source_sha256: str,
-        quality: int | None = None,
-    ) -> tuple[str, ...]:
+    def write_document(self, path: Path, copy: DocumentCopy) -> tuple[str, ...]:
         """``storage.masters.write_document`` in a decoder process; raises as ``read`` does, and ``OSError``."""
-        found = self.call(
-            "write_document",
-            source,
-            path=path,
-            source=source,
-            pages=dict(pages),
-            form=form,
-            provenance=replace(provenance, parameters=dict(provenance.parameters)),
-            source_sha256=source_sha256,
-            quality=quality,
-        )
+        provenance = replace(copy.provenance, parameters=dict(copy.provenance.parameters))
+        found = self.call("write_document", copy.source, path=path, copy=replace(copy, provenance=provenance))
         if not isinstance(found, tuple) or not all(isinstance(note, str) for note in found):
-            raise _nonsense(path_to_text(source.name))
+            raise _nonsense(path_to_text(copy.source.name))
         return found
 
     def call(self, function: str, about: Path, /, **arguments: object) -> object:

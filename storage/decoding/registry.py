@@ -84,6 +84,7 @@ MASTERS = Registry(
             "storage.images.records:ImageFacts",
             "storage.images.records:Master",
             "storage.images.records:MasterMetadata",
+            "storage.masters:DocumentCopy",
         }
     ),
     errors=frozenset({"storage.errors:StorageError", "storage.errors:UnreadableImage"}),

@@ -63,11 +63,6 @@ class Drawing:
         box, clip = bounds(self.matrix), self.steps[-1].clip
         return box if clip is None else common(box, clip)
 
-    @property
-    def is_inline(self) -> bool:
-        """Whether its samples are within the operators."""
-        return self.steps[-1].name is None
-
 
 @dataclass
 class PageDrawing:

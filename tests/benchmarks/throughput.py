@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import imagecodecs
 import numpy as np
@@ -26,17 +26,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from flows.encodings import rgb_space
+from flows.encodings import predict
 from storage.database import audit, colorizations, open_database, runs
 from storage.decoding import Decoder
-from storage.images import DerivativeProvenance, Format, Master, write_derivative
+from storage.images import DerivativeProvenance, Format, write_derivative
 from storage.masters import read_master
 from tests.benchmarks.large_master import DEMO, PHOTOGRAPH, Scene
 from tests.benchmarks.tree_memory import measured_run
-
-if TYPE_CHECKING:
-    from sscn import Colorizer, EncodedReference
-    from sscn.colorized import ColorizedPicture
 
 Pixels = NDArray[Any]
 KINDS = ("grey8", "grey16", "rgb8", "rgb16")
@@ -116,18 +112,6 @@ def least(work: Callable[[], object], repeats: int) -> Cost:
     return Cost(min(seconds), min(processor))
 
 
-def _predicted(colorizer: "Colorizer", encoded: "EncodedReference", master: Master) -> "ColorizedPicture":
-    """As a run's batch asks for them."""
-    return colorizer.predict(
-        master.samples,
-        encoded,
-        orientation=master.metadata.orientation,
-        space=rgb_space(master.encoding),
-        copy_space=rgb_space(master.copy_encoding),
-        dtype=np.uint16 if master.bit_depth == 16 else np.uint8,
-    )
-
-
 def _make_all(rows: Any) -> None:
     for top in range(0, rows.shape[0], BAND_ROWS):
         _ = rows[top : min(top + BAND_ROWS, rows.shape[0])]
@@ -157,8 +141,8 @@ def measure_alone(kinds: list[str], width: int, height: int, repeats: int, scrat
     yield f"{'copy':8} {'network':>14} {'rows':>14} " + " ".join(f"{form:>14}" for form in get_args(Format))
     for kind in kinds:
         master = read_master(scratch / f"{kind}-none.tif")
-        network = least(partial(_predicted, colorizer, encoded, master), repeats)
-        rows = _predicted(colorizer, encoded, master).rows
+        network = least(partial(predict, colorizer, master, encoded), repeats)
+        rows = predict(colorizer, master, encoded).rows
         made = least(partial(_make_all, rows), repeats)
         copy = rows[:]
         written = [

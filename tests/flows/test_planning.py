@@ -238,3 +238,14 @@ def test_batches_and_chunks() -> None:
     assert pending[0].decoded_bytes == 5000
     assert [len(chunk) for chunk in cut_into_chunks(pending, limit=12_000)] == [2, 2, 2, 2, 2]
     assert [len(chunk) for chunk in cut_into_chunks(pending, limit=10)] == [1] * 10
+
+
+def test_a_page_whose_reference_does_not_fit_is_tried_with_its_document() -> None:
+    left_out = page_row(2, state="skipped", error_type="low_match", output_path=None)
+    made = plan([page(1), page(2)], [page_row(1), left_out])
+    assert (made.pending, made.skipped) == ((), 1)
+    gone = plan([page(1), page(2)], [page_row(1), left_out], output_is_there=lambda path, size: False)
+    assert [one.page for one in gone.pending] == [1, 2]
+    assert [one.page for one in plan([page(1), page(2)], [page_row(1), left_out], retry_failed=True).pending] == [1, 2]
+    nothing = [replace(left_out, id=number, item_id=number) for number in (1, 2)]
+    assert [one.page for one in plan([page(1), page(2)], nothing).pending] == [1, 2]  # as photographs are

@@ -59,8 +59,8 @@ def arguments(root: Path, output: Path) -> list[object]:
 def finished_parts(output: Path) -> dict[str, int]:
     """The segments on disk that are whole, with the times at which they were written."""
     found = {}
-    for path in (output / WORK_FOLDER).rglob("*.json"):
-        with suppress(FileNotFoundError):  # the film is joined, and its segments go
+    with suppress(FileNotFoundError):  # the film is joined, and its segments and folders go while they are looked at
+        for path in (output / WORK_FOLDER).rglob("*.json"):
             found[path.name] = path.stat().st_mtime_ns
     return found
 
