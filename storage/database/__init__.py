@@ -1,13 +1,14 @@
 """The provenance database: what was found, matched, colorized, how long it took and what people decided.
 
 `open_database` opens it; the modules `runs`, `items`, `references`, `reference_vectors`, `reference_parts`,
-`reference_metadata`, `colorizations`, `reviews`, `audit` hold plain functions whose first argument is the open
-`Database`; the records of `records` go in and come out.
+`reference_metadata`, `colorizations`, `reviews`, `events`, `audit` hold plain functions whose first argument is the
+open `Database`; the records of `records` go in and come out.
 """
 
 from storage.database import (
     audit,
     colorizations,
+    events,
     items,
     reference_metadata,
     reference_parts,
@@ -26,6 +27,7 @@ __all__ = [
     "SchemaError",
     "audit",
     "colorizations",
+    "events",
     "items",
     "open_database",
     "reference_metadata",

@@ -28,9 +28,34 @@ _VIEWS = {
         "audit_item",
         "run_id path kind page state reference_path reference_score reference_rank confidence output_path"
         " source_sha256 output_sha256 reference_sha256 weights_sha256 index_version device seconds review"
-        " created_at match_confidence low_match reference_choice",
+        " created_at match_confidence low_match reference_choice item_id colorization_id archive output_root"
+        " superseded_at reference_id",
         created_at=_TIME,
+        superseded_at=_TIME,
         low_match=_FLAG,
+    ),
+    "audit_output": _view(
+        "audit_output",
+        "colorization_id run_id item_id archive path kind page output_root output_path output_format output_sha256"
+        " output_bytes source_sha256 reference_id reference_path reference_sha256 reference_score reference_rank"
+        " reference_choice match_confidence index_version weights_sha256 code_version parameters network_size device"
+        " precision library_versions started_at ended_at seconds peak_memory_bytes confidence review superseded_at"
+        " kept_path",
+        parameters=JsonObject,
+        library_versions=JsonObject,
+        started_at=_TIME,
+        ended_at=_TIME,
+        superseded_at=_TIME,
+    ),
+    "audit_stage": _view("audit_stage", "run_id colorization_id path page stage seconds"),
+    "audit_review": _view(
+        "audit_review",
+        "review_id colorization_id run_id path page decision reason reviewer at other_reference_path shot",
+        at=_TIME,
+    ),
+    "audit_event": _view("audit_event", "event_id at type outcome agent run_id path page message sha256", at=_TIME),
+    "audit_fixity": _view(
+        "audit_fixity", "what path finding expected_sha256 found_sha256 checked_at", checked_at=_TIME
     ),
     "audit_shot": _view(
         "audit_shot",
@@ -54,6 +79,11 @@ _ORDER = {
     "audit_failure": ("-run_id", "path", "at"),
     "audit_reference": ("-times_used", "path", "reference_id"),
     "audit_runtime": ("-run_id", "-seconds_total", "stage"),
+    "audit_output": ("-run_id", "path", "page", "output_path"),
+    "audit_stage": ("-run_id", "path", "page", "-seconds"),
+    "audit_review": ("-review_id",),
+    "audit_event": ("-event_id",),
+    "audit_fixity": ("path", "what"),
 }
 
 VIEWS = tuple(_VIEWS)

@@ -1,6 +1,6 @@
 """Colorizations: what became of each item in a run, recorded in whole batches."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from storage.database import details, statements
+from storage.database import details, events, statements
 from storage.database.connection import Database
 from storage.database.models import Colorization, Item, Reference, Run
 from storage.database.records import CurrentColorization, ItemOutcome, OutputRecord, RunColorization
@@ -70,7 +70,7 @@ def current(db: Database, output_root: str, archive: str) -> dict[int, CurrentCo
     )
 
     def work(session: Session) -> dict[int, CurrentColorization]:
-        copies = details.copies_of_current(session, output_root)
+        copies = details.copies(session, Colorization.output_root == output_root, Colorization.superseded_at.is_(None))
         rows = session.execute(query.execution_options(yield_per=2000)).mappings()
         return {row["item_id"]: CurrentColorization(**row, copies=copies.get(row["id"], ())) for row in rows}
 
@@ -79,23 +79,62 @@ def current(db: Database, output_root: str, archive: str) -> dict[int, CurrentCo
 
 def of_run(db: Database, run_id: int) -> list[RunColorization]:
     """All that is recorded of a run's items, with candidates, shots and copies; ordered by path and page."""
+    return _in_full(db, Colorization.run_id == run_id)
+
+
+def get(db: Database, colorization_ids: Collection[int]) -> list[RunColorization]:
+    """All that is recorded of these colorizations; ordered by path and page."""
+    return _in_full(db, Colorization.id.in_(colorization_ids))
+
+
+def current_done(db: Database, output_root: str) -> list[RunColorization]:
+    """All that is recorded of what counts, and is done, in an output folder; ordered by path and page."""
+    return _in_full(
+        db,
+        Colorization.output_root == output_root,
+        Colorization.state == "done",
+        Colorization.superseded_at.is_(None),
+    )
+
+
+def find(db: Database, output_root: str, item: str, page: int | None = None) -> list[RunColorization]:
+    """What counts for an item in an output folder, page by page if it is a document.
+
+    Args:
+        item: its path in the archive, as text; or, if there is none at such a path, its number.
+        page: only this one, counted from 1.
+    """
+    here = [Colorization.output_root == output_root, Colorization.superseded_at.is_(None)]
+    if page is not None:
+        here.append(Item.page == page)
+    by_path = _in_full(db, *here, Item.path == item)
+    return by_path or (_in_full(db, *here, Item.id == int(item)) if item.isdecimal() else [])
+
+
+def keep_superseded(db: Database, colorization_id: int, kept_path: str) -> None:
+    """Say where the output of a superseded colorization was moved to, relative to the output folder."""
+    statement = sa.update(Colorization).where(Colorization.id == colorization_id).values(kept_path=kept_path)
+    db.run_write(lambda session: session.execute(statement) and None)
+
+
+def _in_full(db: Database, *conditions: sa.ColumnElement[bool]) -> list[RunColorization]:
     own = [column for column in sa.inspect(Colorization).columns if column.name in _report_columns()]
     query = (
         sa.select(*own, Item.archive, Item.path, Item.page, Item.kind, Reference.library.label("reference_library"))
         .join(Item, Item.id == Colorization.item_id)
         .outerjoin(Reference, Reference.id == Colorization.reference_id)
-        .where(Colorization.run_id == run_id)
+        .where(*conditions)
         .order_by(Item.path, Item.page)
     )
 
     def work(session: Session) -> list[RunColorization]:
-        candidates = details.candidates_of_run(session, run_id)
-        shots = details.shots_of_run(session, run_id)
-        copies = details.copies_of_run(session, run_id)
+        candidates = details.candidates(session, *conditions)
+        shots = details.shots(session, *conditions)
+        copies = details.copies(session, *conditions)
         return [
             RunColorization(
                 **row,
-                candidates=candidates.get(row["item_id"], ()),
+                candidates=candidates.get(row["id"], ()),
                 shots=shots.get(row["id"], ()),
                 copies=copies.get(row["id"], ()),
             )
@@ -180,8 +219,11 @@ def _record_chunk(session: Session, run: Run, outcomes: list[ItemOutcome], at: d
     recorded = statements.upsert(session, Colorization, rows, key=("run_id", "item_id"), returning=("item_id", "id"))
     if earlier.own:
         details.delete(session, run.id, earlier.own, [row.id for row in earlier.own.values()])
-    details.insert(session, run.id, outcomes, {row.item_id: row.id for row in recorded})
+    ids = {row.item_id: row.id for row in recorded}
+    details.insert(session, run.id, outcomes, ids)
     _count(run, outcomes, earlier)
+    session.flush()
+    events.append(session, events.RECORDED, agent=events.agent(), run_id=run.id, sealed={"colorization": ids.values()})
 
 
 def _earlier(session: Session, run: Run, item_ids: list[int]) -> _Earlier:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from storage.database import statements
-from storage.database.models import Colorization, Copy, Match, Reference, Shot, StageTiming
+from storage.database.models import Colorization, Copy, Item, Match, Reference, Shot, StageTiming
 from storage.database.records import (
     Candidate,
     CopyRecord,
@@ -31,21 +31,21 @@ _COPY_COLUMNS = tuple(getattr(Copy, name) for name in _COPY)
 
 def insert(session: Session, run_id: int, outcomes: Sequence[ItemOutcome], ids: dict[int, int]) -> None:
     """Insert what hangs on these outcomes, whose colorizations are `ids` by item."""
-    matches: list[dict[str, Any]] = []
-    timings: list[dict[str, Any]] = []
-    shots: list[dict[str, Any]] = []
-    copies: list[dict[str, Any]] = []
+    match_rows: list[dict[str, Any]] = []
+    timing_rows: list[dict[str, Any]] = []
+    shot_rows: list[dict[str, Any]] = []
+    copy_rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         run = {"run_id": run_id}
         colorization = {"colorization_id": ids[outcome.item_id]}
-        matches += [run | {"item_id": outcome.item_id} | _values(match, _MATCH) for match in outcome.matches]
-        timings += [run | colorization | _values(timing, _TIMING) for timing in outcome.timings]
-        shots += [run | colorization | _values(shot, _SHOT) for shot in outcome.shots]
-        copies += [colorization | _values(copy, _COPY) for copy in outcome.copies]
-    statements.insert(session, Match, matches)
-    statements.insert(session, StageTiming, timings)
-    statements.insert(session, Shot, shots)
-    statements.insert(session, Copy, copies)
+        match_rows += [run | {"item_id": outcome.item_id} | _values(match, _MATCH) for match in outcome.matches]
+        timing_rows += [run | colorization | _values(timing, _TIMING) for timing in outcome.timings]
+        shot_rows += [run | colorization | _values(shot, _SHOT) for shot in outcome.shots]
+        copy_rows += [colorization | _values(copy, _COPY) for copy in outcome.copies]
+    statements.insert(session, Match, match_rows)
+    statements.insert(session, StageTiming, timing_rows)
+    statements.insert(session, Shot, shot_rows)
+    statements.insert(session, Copy, copy_rows)
 
 
 def delete(session: Session, run_id: int, item_ids: Collection[int], colorization_ids: Collection[int]) -> None:
@@ -55,11 +55,14 @@ def delete(session: Session, run_id: int, item_ids: Collection[int], colorizatio
         session.execute(sa.delete(table).where(table.colorization_id.in_(colorization_ids)))
 
 
-def candidates_of_run(session: Session, run_id: int) -> dict[int, tuple[Candidate, ...]]:
-    """By item id: the candidates by shot and rank; an item without any has none in it."""
+def candidates(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[int, tuple[Candidate, ...]]:
+    """By colorization id: the candidates by shot and rank; one without any has none in it.
+
+    The conditions, here and in what follows, are on `Colorization` and `Item`.
+    """
     query = (
         sa.select(
-            Match.item_id,
+            Colorization.id.label("colorization_id"),
             Match.reference_id,
             Reference.library,
             Reference.path,
@@ -70,14 +73,17 @@ def candidates_of_run(session: Session, run_id: int) -> dict[int, tuple[Candidat
             Match.chosen,
             Match.confidence,
         )
+        .select_from(Colorization)
+        .join(Item, Item.id == Colorization.item_id)
+        .join(Match, sa.and_(Match.run_id == Colorization.run_id, Match.item_id == Colorization.item_id))
         .join(Reference, Reference.id == Match.reference_id)
-        .where(Match.run_id == run_id)
-        .order_by(Match.item_id, Match.shot, Match.rank)
+        .where(*conditions)
+        .order_by(Colorization.id, Match.shot, Match.rank)
     )
-    return _grouped(session, query, Candidate, "item_id")
+    return _grouped(session, query, Candidate, "colorization_id")
 
 
-def shots_of_run(session: Session, run_id: int) -> dict[int, tuple[RecordedShot, ...]]:
+def shots(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[int, tuple[RecordedShot, ...]]:
     """By colorization id: the shots by number; a picture has none in it."""
     query = (
         sa.select(
@@ -85,26 +91,30 @@ def shots_of_run(session: Session, run_id: int) -> dict[int, tuple[RecordedShot,
             *(getattr(Shot, name) for name in _SHOT),
             Reference.library.label("reference_library"),
         )
+        .join(Colorization, Colorization.id == Shot.colorization_id)
+        .join(Item, Item.id == Colorization.item_id)
         .outerjoin(Reference, Reference.id == Shot.reference_id)
-        .where(Shot.run_id == run_id)
+        .where(*conditions)
         .order_by(Shot.colorization_id, Shot.number)
     )
     return _grouped(session, query, RecordedShot, "colorization_id")
 
 
-def copies_of_run(session: Session, run_id: int) -> dict[int, tuple[CopyRecord, ...]]:
+def copies(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[int, tuple[CopyRecord, ...]]:
     """By colorization id: the further outputs by path."""
-    return _copies(session, Colorization.run_id == run_id)
-
-
-def copies_of_current(session: Session, output_root: str) -> dict[int, tuple[CopyRecord, ...]]:
-    """By colorization id: the further outputs, by path, of what counts in an output folder."""
-    return _copies(session, Colorization.output_root == output_root, Colorization.superseded_at.is_(None))
+    query = (
+        sa.select(Copy.colorization_id, *_COPY_COLUMNS)
+        .join(Colorization, Colorization.id == Copy.colorization_id)
+        .join(Item, Item.id == Colorization.item_id)
+        .where(*conditions)
+        .order_by(Copy.colorization_id, Copy.output_path)
+    )
+    return _grouped(session, query, CopyRecord, "colorization_id")
 
 
 def copies_that_should_be_there(session: Session, run_id: int | None) -> dict[int, tuple[CopyRecord, ...]]:
     """By colorization id: the further outputs, by path, of what is done (in one run) and not superseded."""
-    return _copies(session, *_should_be_there(run_id))
+    return copies(session, *_should_be_there(run_id))
 
 
 def shot_references_that_should_be_there(session: Session, run_id: int | None) -> dict[int, tuple[ReferenceFile, ...]]:
@@ -137,16 +147,6 @@ def is_copy(output_root: str, output_path: str) -> sa.Exists:
 def _should_be_there(run_id: int | None) -> list[sa.ColumnElement[bool]]:
     conditions = [Colorization.state == "done", Colorization.superseded_at.is_(None)]
     return conditions if run_id is None else [*conditions, Colorization.run_id == run_id]
-
-
-def _copies(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[int, tuple[CopyRecord, ...]]:
-    query = (
-        sa.select(Copy.colorization_id, *_COPY_COLUMNS)
-        .join(Colorization, Colorization.id == Copy.colorization_id)
-        .where(*conditions)
-        .order_by(Copy.colorization_id, Copy.output_path)
-    )
-    return _grouped(session, query, CopyRecord, "colorization_id")
 
 
 def _grouped(session: Session, query: sa.Select[Any], record: Callable[..., T], key: str) -> dict[int, tuple[T, ...]]:

@@ -4,7 +4,8 @@
 `reference_parts` what their places look like;
 `run` one pass over an archive; `match` the candidates of each item; `colorization` what became of each item in a
 run, `shot` how each shot of a film was colorized, `copy` the outputs in further formats; `stage_timing` where the
-time went; `review` what people decided. The views for auditors are in `migrations`.
+time went; `review` what people decided; `event` the chain that makes later changes of the records show; `fixity` when
+which file was last found as it was. The views for auditors are in `migrations`.
 """
 
 from collections.abc import Mapping
@@ -226,7 +227,8 @@ class Colorization(Base):
     For an item and an output folder at most one row is current (`superseded_at` is NULL): the one whose
     output lies in the folder. Digests and paths of source and reference are copied, as they may change later.
     `low_match` says that `match_confidence`, of the reference taken, lay below the run's threshold.
-    `reference_choice` is how the reference was come by; NULL where nobody noted it.
+    `reference_choice` is how the reference was come by; NULL where nobody noted it. `network_size` is the long side, in
+    pixels, at which the network worked. `kept_path` is where the output of a superseded row was moved to, if it was.
     """
 
     __tablename__ = "colorization"
@@ -298,6 +300,8 @@ class Colorization(Base):
     match_confidence: Mapped[float | None]
     low_match: Mapped[bool | None]
     reference_choice: Mapped[str | None]
+    network_size: Mapped[int | None]
+    kept_path: Mapped[str | None]
 
 
 class Shot(Base):
@@ -379,12 +383,22 @@ class StageTiming(Base):
 
 
 class Review(Base):
-    """A person's decision on a colorization; the latest counts, all are kept."""
+    """A person's decision on a colorization; the latest counts, all are kept.
+
+    `replaced`: it was made again from the reference `reference_id`; of a film perhaps only its shot `shot`.
+    """
 
     __tablename__ = "review"
     __table_args__ = (
-        _one_of("decision", ("approved", "rejected"), "decision"),
+        _one_of("decision", ("approved", "rejected", "replaced"), "decision"),
+        sa.CheckConstraint("(decision = 'replaced') = (reference_id IS NOT NULL)", name="replaced_by"),
         sa.Index(None, "colorization_id", "at"),
+        sa.Index(
+            "ix_review_reference_id",
+            "reference_id",
+            sqlite_where=sa.text("reference_id IS NOT NULL"),
+            postgresql_where=sa.text("reference_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -393,3 +407,52 @@ class Review(Base):
     reason: Mapped[str | None] = mapped_column(MessageText)
     reviewer: Mapped[str]
     at: Mapped[datetime]
+    reference_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("reference.id"))
+    shot: Mapped[int | None]
+
+
+class Event(Base):
+    """Something that happened to the records, written once: rows can be added, not changed or removed.
+
+    `id` counts from 1 without a gap. `records` says, as JSON, which rows of other tables had which digest then
+    (`storage.database.seals`). `sha256` is that of everything here together with that of the event before it.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        sa.Index(None, "run_id"),
+        sa.Index(None, "colorization_id"),
+        sa.Index(None, "type"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    type: Mapped[str]
+    outcome: Mapped[str | None]
+    agent: Mapped[str] = mapped_column(MessageText)
+    run_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("run.id"))
+    colorization_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("colorization.id"))
+    message: Mapped[str | None] = mapped_column(MessageText)
+    records: Mapped[str | None]
+    previous_sha256: Mapped[str | None]
+    sha256: Mapped[str]
+
+
+class Fixity(Base):
+    """What a file was found to be when it was last hashed; `path` is absolute."""
+
+    __tablename__ = "fixity"
+    __table_args__ = (
+        sa.UniqueConstraint("what", "path"),
+        _one_of("what", ("source", "output", "reference"), "what"),
+        _one_of("finding", ("intact", "changed", "missing", "unreadable", "unknown"), "finding"),
+        sa.Index(None, "checked_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    what: Mapped[str]
+    path: Mapped[str]
+    finding: Mapped[str]
+    expected_sha256: Mapped[str | None]
+    found_sha256: Mapped[str | None]
+    checked_at: Mapped[datetime]

@@ -20,11 +20,13 @@ from storage.database.reference_records import KnownReference as KnownReference
 from storage.database.reference_records import ReferenceMetadata as ReferenceMetadata
 from storage.database.reference_records import ReferenceRecord as ReferenceRecord
 from storage.database.reference_records import ReferenceState as ReferenceState
+from storage.database.review_records import Replacement as Replacement
+from storage.database.review_records import ReviewDecision as ReviewDecision
+from storage.database.review_records import ReviewedItem as ReviewedItem
 
 Kind = Literal["photograph", "page", "film"]
 ColorizationState = Literal["done", "failed", "skipped"]
 RunState = Literal["running", "completed", "completed_with_failures", "interrupted", "crashed", "failed"]
-ReviewDecision = Literal["approved", "rejected"]
 ItemReferenceChoice = Literal["retrieved", "pinned", "self"]
 
 
@@ -168,7 +170,8 @@ class ItemOutcome:
     film, `frames` are those colorized, and the reference is the one that most of them have; `copies` are its
     outputs in further formats. `match_confidence` (0..1) is how far the reference's score is to be trusted,
     `low_match` that this lay below the run's threshold. `reference_choice` is how the reference was come by: found in
-    the library, pinned to the item by a person, or the item's own colour.
+    the library, pinned to the item by a person, or the item's own colour. `network_size` is the long side, in pixels,
+    at which the network worked.
 
     Raises:
         ValueError: a field that the state needs is missing.
@@ -206,6 +209,7 @@ class ItemOutcome:
     match_confidence: float | None = None
     low_match: bool | None = None
     reference_choice: ItemReferenceChoice | None = None
+    network_size: int | None = None
     matches: tuple[MatchRecord, ...] = ()
     timings: tuple[StageTiming, ...] = ()
     shots: tuple[ShotRecord, ...] = ()
@@ -309,6 +313,8 @@ class RunColorization:
     match_confidence: float | None = None
     low_match: bool | None = None
     reference_choice: ItemReferenceChoice | None = None
+    network_size: int | None = None
+    kept_path: str | None = None
     candidates: tuple[Candidate, ...] = ()
     shots: tuple[RecordedShot, ...] = ()
     copies: tuple[CopyRecord, ...] = ()

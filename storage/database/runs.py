@@ -8,6 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from storage.database import events
 from storage.database.connection import Database
 from storage.database.models import Colorization, Run, StageTiming
 from storage.database.records import RunCounts, RunRecord, RunState, StoredRun
@@ -39,7 +40,11 @@ def start(db: Database, record: RunRecord) -> int:
     def work(session: Session) -> int:
         # If the connection broke during an earlier attempt's commit, the row may be there.
         found = session.scalar(sa.select(Run.id).where(*(getattr(Run, name) == row[name] for name in identity)))
-        return found or session.scalars(sa.insert(Run).returning(Run.id), row).one()
+        if found is not None:
+            return found
+        run_id = session.scalars(sa.insert(Run).returning(Run.id), row).one()
+        events.append(session, events.RUN_STARTED, agent=events.agent(), run_id=run_id)
+        return run_id
 
     return db.run_write(work)
 
@@ -69,6 +74,7 @@ def finish(db: Database, run_id: int, state: RunState, message: str | None = Non
         started = session.scalars(sa.select(Run.started_at).where(Run.id == run_id)).one()
         values = _ended(started, now()) | {"state": state, "message": message}
         session.execute(sa.update(Run).where(Run.id == run_id).values(values))
+        _seal_end(session, run_id, state, message)
 
     db.run_write(work)
 
@@ -93,6 +99,8 @@ def abandon_dead(db: Database, output_root: str) -> int:
             run.items = max(run.items, run.done + run.failed + run.skipped)
             run.state = "crashed"
             run.message = f"the process {run.pid} on {run.hostname} stopped without finishing the run"
+            session.flush()
+            _seal_end(session, run.id, run.state, run.message)
         return len(runs)
 
     return db.run_write(work)
@@ -125,6 +133,18 @@ def latest(db: Database, output_root: str | None = None) -> StoredRun | None:
     """The run that began last (into this output folder), or None."""
     query = sa.select(Run).order_by(Run.id.desc()).limit(1)
     return _first(db, query if output_root is None else query.where(Run.output_root == output_root))
+
+
+def _seal_end(session: Session, run_id: int, state: str, message: str | None) -> None:
+    events.append(
+        session,
+        events.RUN_ENDED,
+        agent=events.agent(),
+        outcome=state,
+        run_id=run_id,
+        message=message,
+        sealed={"run": [run_id]},
+    )
 
 
 def _update(db: Database, run_id: int, **values: object) -> None:

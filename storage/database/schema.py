@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from storage.database.engine import writing
 from storage.database.errors import DatabaseError, SchemaError, describe
+from storage.database.events import seal_what_is_not
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """All schemas ever released, oldest first. Kept here so that opening a database does not load Alembic."""
 
 VERSION_TABLE = "alembic_version"
@@ -109,9 +110,12 @@ def _migrate(engine: Engine, where: str) -> None:
             with connection.begin():
                 if not sqlite:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
-                if standing(connection, where) == "current":
+                before = standing(connection, where)
+                if before == "current":
                     return
                 _run_alembic(connection)
+                if before == "older":
+                    seal_what_is_not(connection)
                 if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                     raise SchemaError(f"{where} could not be upgraded: some of its rows refer to missing ones")
         finally:

@@ -19,8 +19,10 @@ from storage.database import (
 )
 from storage.database.records import FailedReferenceRecord, ItemOutcome, MatchRecord, ReferenceMetadata, StageTiming
 from tests.storage.database.samples import (
+    ARCHIVE,
     LIBRARY,
     NOON,
+    OUTPUT,
     add_items,
     add_references,
     at,
@@ -109,6 +111,12 @@ def test_audit_item(db: Database) -> None:
         "match_confidence": 0.625,
         "low_match": False,
         "reference_choice": "pinned",
+        "item_id": page,
+        "colorization_id": ids[page],
+        "archive": ARCHIVE,
+        "output_root": OUTPUT,
+        "superseded_at": None,
+        "reference_id": reference_id,
     }
     assert (second["path"], second["state"], second["review"]) == ("bild.tif", "failed", None)
 

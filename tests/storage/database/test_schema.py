@@ -21,7 +21,8 @@ PROMISED_VIEWS = {
     " code_version, weights_sha256, parameters",
     "audit_item": "run_id, path, kind, page, state, reference_path, reference_score, reference_rank,"
     " confidence, output_path, source_sha256, output_sha256, reference_sha256, weights_sha256, index_version,"
-    " device, seconds, review, created_at, match_confidence, low_match, reference_choice",
+    " device, seconds, review, created_at, match_confidence, low_match, reference_choice"
+    ", item_id, colorization_id, archive, output_root, superseded_at, reference_id",
     "audit_shot": "run_id, path, shot, first_frame, last_frame, frames, cut_score, reference_path, reference_sha256,"
     " reference_score, reference_rank, reference_choice, confidence, flicker, fps, seconds, seconds_read,"
     " seconds_network, seconds_motion, seconds_chroma, seconds_write, output_path,"
@@ -30,6 +31,16 @@ PROMISED_VIEWS = {
     "audit_reference": "reference_id, path, sha256, times_used, mean_score, mean_confidence,"
     " caption, rights, creator, created",
     "audit_runtime": "run_id, stage, items, seconds_total, seconds_median, seconds_p95",
+    "audit_output": "colorization_id, run_id, item_id, archive, path, kind, page, output_root, output_path,"
+    " output_format, output_sha256, output_bytes, source_sha256, reference_id, reference_path, reference_sha256,"
+    " reference_score, reference_rank, reference_choice, match_confidence, index_version, weights_sha256,"
+    " code_version, parameters, network_size, device, precision, library_versions, started_at, ended_at, seconds,"
+    " peak_memory_bytes, confidence, review, superseded_at, kept_path",
+    "audit_stage": "run_id, colorization_id, path, page, stage, seconds",
+    "audit_review": "review_id, colorization_id, run_id, path, page, decision, reason, reviewer, at,"
+    " other_reference_path, shot",
+    "audit_event": "event_id, at, type, outcome, agent, run_id, path, page, message, sha256",
+    "audit_fixity": "what, path, finding, expected_sha256, found_sha256, checked_at",
 }
 
 
@@ -38,7 +49,7 @@ def test_an_empty_database_gets_tables_and_views(empty_url: str) -> None:
         inspector = sa.inspect(session.connection())
         assert set(inspector.get_table_names()) == {
             *("item", "reference", "reference_tag", "reference_parts", "run", "match", "colorization", "shot", "copy"),
-            *("stage_timing", "review", "alembic_version"),
+            *("stage_timing", "review", "event", "fixity", "alembic_version"),
         }
         assert set(inspector.get_view_names()) == set(PROMISED_VIEWS)
         for view, columns in PROMISED_VIEWS.items():
