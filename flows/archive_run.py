@@ -4,7 +4,7 @@ These are plain functions; `flows.orchestration.flow` wraps the same steps in Pr
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from flows.errors import UsageError
 from flows.film.choosing import ByHand
 from flows.film.given import GivenReferences
 from flows.film.workfolder import sweep
-from flows.ingest import Ingest, ingest_archive
+from flows.ingest import Ingest, IngestedItem, ingest_archive
 from flows.output_lock import locked
 from flows.pins import PinnedReferences, Pins
 from flows.planning import Plan, make_plan, name_of
@@ -32,7 +32,7 @@ from flows.steps import Reporting, make_steps
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
 from storage.database import Database, DatabaseError, colorizations, open_database, runs
-from storage.database.records import ItemOutcome, RunState, StageTiming
+from storage.database.records import CurrentColorization, ItemOutcome, RunState, StageTiming
 from storage.decoding import Decoder
 from storage.errors import StorageError
 from storage.fixity import sweep_partial_files
@@ -117,6 +117,30 @@ class ArchiveRun:
         sweep(self.settings.output, archive, (item.path for item in pending if item.kind == "film"))
         sweep_documents(self.settings.output, archive, (item.path for item in pending if item.kind == "page"))
         self.progress.say(describe_plan(self._plan, found))
+        return self._plan
+
+    def read_pins(self) -> None:
+        """Read again which references people chose."""
+        self._pins = Pins.read(self.settings, self.database)
+
+    def take_up(
+        self, found: Sequence[IngestedItem], current: Mapping[int, CurrentColorization], engine: Engine
+    ) -> Plan:
+        """Plan for some items that are on record, in place of `prepare`: the archive is not looked through.
+
+        Args:
+            current: what counts for them in the output folder.
+            engine: loaded for these settings.
+        """
+        self._engine = engine
+        self._names = {item.item_id: name_of(item) for item in found if item.item_id is not None}
+        self._plan = make_plan(
+            found,
+            current,
+            requests_of(self.settings, engine.colorizer, self._given, engine.where),
+            output_is_there=partial(output_is_there, self.settings.output),
+            pinned=self._pins.state,
+        )
         return self._plan
 
     def index_references(self) -> None:

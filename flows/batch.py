@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.choosing import PhotographReferences
+from flows.choosing import ChoosesReferences
 from flows.content import leave_out_by_content
 from flows.copies import write_copies
 from flows.destination import Destination
@@ -82,7 +83,7 @@ class BatchWorker:
         self,
         engine: Engine,
         decoder: Decoder,
-        references: PhotographReferences,
+        references: ChoosesReferences,
         archive: Path,
         destination: Destination,
         thumbnails: ThumbnailFolder,
@@ -145,7 +146,15 @@ class BatchWorker:
                 stopped.set()
 
     def _claimed(self, chunk: Sequence[PendingItem]) -> _Reading:
-        works = [Photograph(item, self._engine.colorizer, self._references.index_version) for item in chunk]
+        works = [
+            Photograph(
+                item,
+                self._engine.colorizer,
+                self._references.index_version,
+                started_at=item.started_at or datetime.now(UTC),
+            )
+            for item in chunk
+        ]
         return [(work, self._attempt(work, self._claim)) for work in works]
 
     def _read_all(self, claimed: _Reading, stopped: Event) -> _Reading:
@@ -233,11 +242,11 @@ class BatchWorker:
             with work.watch.stage("content"):
                 leave_out_by_content(work.item.name, work.master, self._engine.embedder)
         work.stage = "search"
-        work.found = chosen = self._references.choose(work.item.path, work.master.preview, work.watch)
+        work.found = chosen = self._references.choose(work.item, work.master.preview, work.watch)
         work.index_version = self._references.index_version  # it may have been brought up to date meanwhile
         if chosen.low_match and settings.skip_low_match:
             raise LowMatch(work.item.name, chosen.match_confidence or 0.0, settings.low_match)
-        self._references.count(work.item.path, chosen)
+        self._references.count(work.item, chosen)
 
     def _colorize(self, work: Photograph) -> "ColorizedPicture":
         try:
@@ -285,7 +294,7 @@ class BatchWorker:
                 written = write_copies(
                     result.rows,
                     work.master,
-                    file_provenance(reference.path, reference.sha256, work.colorizer),
+                    file_provenance(reference.path, reference.sha256, work.colorizer, work.started_at),
                     work.item.output_formats,
                     self._places(work),  # again: the network took its time
                 )

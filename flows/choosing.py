@@ -1,6 +1,6 @@
 """Which reference a photograph gets."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,28 @@ from flows.engine import Engine
 from flows.failures import ItemFailure
 from flows.naming import reference_text
 from flows.pins import PinnedReferences
+from flows.planning import PendingItem
 from flows.stopwatch import Stopwatch
 from flows.variety import Variety
 
 if TYPE_CHECKING:  # see flows.engine
     from retrieval import SearchableLibrary
+
+
+class ChoosesReferences(Protocol):
+    """Gives every photograph and page its reference."""
+
+    @property
+    def index_version(self) -> str:
+        """Of the library that is searched."""
+
+    def choose(
+        self, item: PendingItem, pixels: NDArray[np.uint8] | NDArray[np.uint16], watch: Stopwatch
+    ) -> ChosenReference:
+        """See `PhotographReferences.choose`."""
+
+    def count(self, item: PendingItem, chosen: ChosenReference) -> None:
+        """See `PhotographReferences.count`."""
 
 
 class PhotographReferences:
@@ -40,8 +57,10 @@ class PhotographReferences:
         """Of the library that is searched."""
         return self._library.index_version
 
-    def choose(self, path: str, pixels: NDArray[np.uint8] | NDArray[np.uint16], watch: Stopwatch) -> ChosenReference:
-        """The reference for the photograph with this path in the archive; `watch` is told the seconds of each stage.
+    def choose(
+        self, item: PendingItem, pixels: NDArray[np.uint8] | NDArray[np.uint16], watch: Stopwatch
+    ) -> ChosenReference:
+        """The reference for a photograph or page; `watch` is told the seconds of each stage.
 
         Raises:
             ItemFailure: `no_reference`.
@@ -53,16 +72,16 @@ class PhotographReferences:
             found = self._library.candidates(described, self._engine.where)
         with watch.stage("rerank"):
             matches = tuple(self._library.rerank(described, found, settings.candidates))
-        pinned = self._pinned.of(path)
+        pinned = self._pinned.of(item.path, item.page if item.kind == "page" else None)
         if pinned is not None:
             return ChosenReference(pinned, reference_text(pinned.path, settings.references), "pinned", matches)
         if not matches:
-            raise ItemFailure("no_reference", f"{path}: no reference was found; add colour photographs")
-        taken = self._variety.take(path, matches)
+            raise ItemFailure("no_reference", f"{item.name}: no reference was found; add colour photographs")
+        taken = self._variety.take(item.path, matches)
         text = reference_text(taken.reference.path, settings.references)
         is_low_match = taken.confidence < settings.low_match
         return ChosenReference(taken.reference, text, "retrieved", matches, is_low_match)
 
-    def count(self, path: str, chosen: ChosenReference) -> None:
+    def count(self, item: PendingItem, chosen: ChosenReference) -> None:
         """The photograph uses the reference that was chosen."""
-        self._variety.count(path, chosen.reference.id)
+        self._variety.count(item.path, chosen.reference.id)

@@ -1,6 +1,7 @@
 """One master with one reference: no database, no Prefect, the same network and the same care for the master."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os.path import lexists
 from pathlib import Path
 from typing import Literal
@@ -63,7 +64,7 @@ def colorize_pair(settings: PairSettings) -> WrittenDerivative:
         size=settings.size,
     )
     result = predict(colorizer, target, colorizer.encode_reference(reference.preview))
-    provenance = file_provenance(settings.reference, reference.sha256, colorizer)
+    provenance = file_provenance(settings.reference, reference.sha256, colorizer, datetime.now(UTC))
     return write_copies(result.rows, target, provenance, [form], [settings.output])[0]
 
 

@@ -38,8 +38,8 @@ class Photograph:
     item: PendingItem
     colorizer: "Colorizer"
     index_version: str
+    started_at: datetime
     watch: Stopwatch = field(default_factory=Stopwatch)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     held: Master | None = None
     found: ChosenReference | None = None
     stage: str = "read"
@@ -79,6 +79,7 @@ class Photograph:
             width=written.width,
             height=written.height,
             bit_depth=written.bit_depth,
+            network_size=int(self.colorizer.parameters["size"]),
             confidence=result.mean_confidence,
             match_confidence=chosen.match_confidence,
             low_match=chosen.low_match,

@@ -1,18 +1,23 @@
-"""Pins: references of the library that a person ties to an item, a folder, or a shot of a film."""
+"""Pins: references of the library that a person ties to an item, a folder, a shot of a film, or a page.
+
+A table names them before a run; a review (`storage.database.reviews`) does so afterwards, and then counts for every
+later run.
+"""
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from flows.errors import UsageError
+from flows.failures import ItemFailure
 from flows.naming import reference_text
 from flows.reference_listing import LIBRARY_ROOT
 from flows.settings import LIBRARY_DATABASE_NAME, RunSettings
-from storage.database import Database, open_database, references, sqlite_url
+from storage.database import Database, open_database, references, reviews, sqlite_url
 from storage.database.records import Kind
 from storage.fixity import sha256_file
 from storage.paths import path_to_text, text_to_path
@@ -21,38 +26,50 @@ if TYPE_CHECKING:  # see flows.engine
     from retrieval import Reference, SearchableLibrary
 
 _WHOLE_ARCHIVE = "."
+_Place = tuple[str, int | None]
+"""Path, and the number of a shot or page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The reference for what lies at `path` in the archive (an item, or all below a folder), or for one shot of it."""
+    """The reference for what lies at `path` in the archive (an item, or all below a folder), or for a part of it."""
 
     path: str
-    shot: int | None
+    part: int | None
+    """A shot of a film, or a page of a document, by its number from 1."""
     reference: Path
     """Absolute."""
     sha256: str
     where: str
-    """The line of the table, for people."""
+    """The line of the table, or the review, for people."""
 
 
 class Pins:
-    """All pins of a run; of several that fit, the most exact one counts: shot, item, nearest folder."""
+    """All pins of a run; of several that fit, the most exact one counts: shot or page, item, nearest folder.
 
-    def __init__(self, pins: Iterator[Pin] | tuple[Pin, ...] = ()) -> None:
-        self._pins: dict[tuple[str, int | None], Pin] = {}
+    Args:
+        pins: of the table.
+        reviewed: what people decided when they saw results; it wins over the table.
+    """
+
+    def __init__(self, pins: Iterable[Pin] = (), reviewed: Iterable[Pin] = ()) -> None:
+        self._table: dict[_Place, Pin] = {}
         for pin in pins:
-            earlier = self._pins.setdefault((pin.path, pin.shot), pin)
+            earlier = self._table.setdefault((pin.path, pin.part), pin)
             if earlier is not pin:
                 raise UsageError(f"{pin.where} pins {pin.path} once more; keep one of the two lines")
-        self._shots: dict[str, list[int]] = {}
-        for path, shot in self._pins:
-            if shot is not None:
-                self._shots.setdefault(path, []).append(shot)
+        self.reviewed = {(pin.path, pin.part): pin for pin in reviewed}
+        self._pins = self._table | self.reviewed
+        self._parts: dict[str, list[int]] = {}
+        for path, part in self._pins:
+            if part is not None:
+                self._parts.setdefault(path, []).append(part)
 
     @classmethod
     def read(cls, settings: RunSettings, database: Database | None) -> "Pins":
-        """The table that `--pins` names: a CSV in UTF-8 with the columns `path`, `reference` and, if need be, `shot`.
+        """What people chose in reviews, and the table that `--pins` names.
+
+        That is a CSV in UTF-8 with the columns `path`, `reference` and, if need be, `shot`.
 
         A path is relative to the archive (`.` is all of it). A reference is one of the run's, by its path, relative to
         the references folder or to the table's own, or by the id it has in the library's list (in the run's database,
@@ -62,38 +79,39 @@ class Pins:
             UsageError: the table cannot be used, or names no reference that is there.
         """
         table = settings.pins
-        return cls() if table is None else cls(_in_table(table, _Known(table, settings, database)))
+        pins = () if table is None else _in_table(table, _Known(table, settings, database))
+        return cls(pins, () if database is None else _in_reviews(database, settings))
 
     def check(self, kinds: Mapping[str, Kind]) -> None:
-        """Every pin must name something in the archive, whose items are given with their kinds by path.
+        """Every pin of the table must name something in the archive, whose items are given with their kinds by path.
 
         Raises:
             UsageError: one does not.
         """
         folders = {folder for path in kinds for folder in _folders_of(path)}
-        for pin in self._pins.values():
-            if pin.shot is not None and kinds.get(pin.path) != "film":
+        for pin in self._table.values():
+            if pin.part is not None and kinds.get(pin.path) != "film":
                 raise UsageError(f"{pin.where} pins a shot of {pin.path}, which is no film of the archive")
             if pin.path not in kinds and pin.path not in folders:
                 raise UsageError(f"{pin.where} pins {pin.path}, which is not in the archive; check the path")
 
-    def of(self, path: str, shot: int | None = None) -> Pin | None:
-        """The pin for an item, or for one of its shots."""
-        places = [(path, shot), *((one, None) for one in (path, *_folders_of(path)))]
+    def of(self, path: str, part: int | None = None) -> Pin | None:
+        """The pin for an item, or for one of its shots or pages."""
+        places = [(path, part), *((one, None) for one in (path, *_folders_of(path)))]
         return next((self._pins[place] for place in places if place in self._pins), None)
 
-    def shots_of(self, film: str) -> list[int]:
-        """The numbers of the shots of a film that have pins of their own, rising."""
-        return sorted(self._shots.get(film, []))
+    def parts_of(self, path: str) -> list[int]:
+        """The numbers of the shots of a film, or pages of a document, that have pins of their own, rising."""
+        return sorted(self._parts.get(path, []))
 
     def state(self, path: str) -> str:
         """What is pinned to an item, as one word that changes with the pictures; empty where nothing is."""
-        pinned = [(shot, self.of(path, shot)) for shot in (None, *self.shots_of(path))]
-        return " ".join(f"{shot or 'all'}:{pin.sha256}" for shot, pin in pinned if pin is not None)
+        pinned = [(part, self.of(path, part)) for part in (None, *self.parts_of(path))]
+        return " ".join(f"{part or 'all'}:{pin.sha256}" for part, pin in pinned if pin is not None)
 
     @property
     def all(self) -> tuple[Pin, ...]:
-        """In the order of the table."""
+        """In the order of the table, then those of reviews."""
         return tuple(self._pins.values())
 
 
@@ -101,7 +119,7 @@ class PinnedReferences:
     """Pins with the references that they stand for in a run's library.
 
     Raises:
-        UsageError: a picture that is pinned is not among the references in use.
+        UsageError: a picture that the table names is not among the references in use.
     """
 
     def __init__(self, pins: Pins, library: "SearchableLibrary") -> None:
@@ -109,20 +127,34 @@ class PinnedReferences:
         self._references: dict[Path, Reference] = {}
         for pin in pins.all:
             found = library.at(pin.reference)
-            if found is None:
+            is_reviewed = pins.reviewed.get((pin.path, pin.part)) is pin
+            if found is not None and (not is_reviewed or found.sha256 == pin.sha256):
+                self._references[pin.reference] = found
+            elif not is_reviewed:
                 raise UsageError(
                     f"{pin.where} names {pin.reference}, which cannot be used as a reference; take a colour photograph"
                 )
-            self._references[pin.reference] = found
 
-    def of(self, path: str, shot: int | None = None) -> "Reference | None":
-        """The reference that is pinned to an item, or to one of its shots."""
-        pin = self._pins.of(path, shot)
-        return None if pin is None else self._references[pin.reference]
+    def of(self, path: str, part: int | None = None) -> "Reference | None":
+        """The reference that is pinned to an item, or to one of its shots or pages.
 
-    def shots_of(self, film: str) -> list[int]:
-        """See `Pins.shots_of`."""
-        return self._pins.shots_of(film)
+        Raises:
+            ItemFailure: `no_reference`: the one that a review chose is not there any more.
+        """
+        pin = self._pins.of(path, part)
+        if pin is None:
+            return None
+        if pin.reference not in self._references:
+            raise ItemFailure(
+                "no_reference",
+                f"{path}: {pin.where} chose {pin.reference}, which is not among the references any more; put it back,"
+                " or choose another (`archive-colorizer review reference`)",
+            )
+        return self._references[pin.reference]
+
+    def parts_of(self, path: str) -> list[int]:
+        """See `Pins.parts_of`."""
+        return self._pins.parts_of(path)
 
 
 class _Known:
@@ -166,6 +198,14 @@ class _Known:
         with open_database(sqlite_url(self._library_file), create=False) as database:
             row = references.at_paths(database, LIBRARY_ROOT, [text]).get(text)
         return row is not None and row.state == "active"
+
+
+def _in_reviews(database: Database, settings: RunSettings) -> Iterator[Pin]:
+    output, archive = path_to_text(settings.output), path_to_text(settings.archive)
+    for one in reviews.replacements(database, output, archive):
+        picture = Path(os.path.normpath(text_to_path(one.reference_library) / text_to_path(one.reference_path)))
+        part = one.page if one.kind == "page" else one.shot
+        yield Pin(one.path, part, picture, one.reference_sha256 or "", "a review")
 
 
 def _in_table(table: Path, known: _Known) -> Iterator[Pin]:

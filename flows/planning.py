@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Literal
 
@@ -43,6 +44,8 @@ class PendingItem:
     request_key: str
     decoded_bytes: int
     page: int = 1
+    started_at: datetime | None = None
+    """When the work began, of what is made again as it was once; None: now."""
 
     @property
     def name(self) -> str:

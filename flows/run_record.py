@@ -1,6 +1,6 @@
 """What is recorded of a run as a whole, in the database and inside every copy."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,10 @@ _LIBRARIES = (
 )
 
 
+FILES = ("reference", "pins", "only_references", "never_references", "vgg_weights")
+"""Settings that name a file or folder besides archive, references and output."""
+
+
 def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow_run_id: str | None) -> RunRecord:
     """The run's row at its start. The version of the reference index follows when the references are indexed."""
     return RunRecord(
@@ -64,6 +68,9 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             "shot_threshold": settings.shot_threshold,
             "steady": settings.steady,
             "batch_size": settings.batch_size,
+            "max_pixels": settings.max_pixels,
+            "sequences": settings.sequences,
+            "sequence_rate": str(settings.sequence_rate),
             **_conditions(settings),
             **_files(settings),
         },
@@ -80,7 +87,7 @@ def _conditions(settings: RunSettings) -> dict[str, object]:
 def _files(settings: RunSettings) -> dict[str, str]:
     """What people chose in files: where these lie, and what was in them."""
     found: dict[str, str] = {}
-    for name in ("reference", "pins", "only_references", "never_references"):
+    for name in FILES:
         path: Path | None = getattr(settings, name)
         if path is not None:
             found[name] = path_to_text(path.absolute())
@@ -114,15 +121,18 @@ def film_labels(source_sha256: str, colorizer: "Colorizer") -> dict[str, str]:
 
 
 def file_provenance(
-    reference: Path | None, reference_sha256: str | None, colorizer: "Colorizer"
+    reference: Path | None, reference_sha256: str | None, colorizer: "Colorizer", when: datetime
 ) -> DerivativeProvenance:
-    """What a copy says about how it came to be; without a reference where it has several."""
+    """What a copy says about how it came to be; without a reference where it has several.
+
+    `when` is what is on record as the start of the work: with it the same bytes can be made again.
+    """
     return DerivativeProvenance(
         software=SOFTWARE,
         version=code_version(),
         ai_system=AI_SYSTEM,
         ai_system_version=colorizer.weights_sha256,
-        when=datetime.now(UTC),
+        when=when,
         parameters=colorizer.parameters,
         reference_name=path_to_text(reference.name) if reference is not None else None,
         reference_sha256=reference_sha256,

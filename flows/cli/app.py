@@ -13,6 +13,7 @@ from flows.cli import (
     evaluate,
     references,
     report,
+    reproduce,
     run,
     serve,
     train,
@@ -56,6 +57,7 @@ app.add_typer(references.app, name="references")
 app.add_typer(audit.app, name="audit")
 app.add_typer(database.app, name="database")
 app.command("verify")(verify.verify)
+app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(evaluate.app, name="evaluate")

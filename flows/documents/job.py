@@ -196,7 +196,8 @@ class DocumentJob:
         digests = {one.reference_sha256 for one in done}
         name = text_to_path(done[0].reference_path or "") if len(digests) == 1 else None
         colorizer = self._tools.engine.colorizer
-        return file_provenance(name, done[0].reference_sha256 if name is not None else None, colorizer)
+        when = max(one.started_at for one in done if one.started_at is not None)
+        return file_provenance(name, done[0].reference_sha256 if name is not None else None, colorizer, when)
 
     def _show(self, item: PendingItem) -> None:
         """The thumbnails of a page that an earlier run made."""

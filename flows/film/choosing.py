@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,20 @@ class ByHand:
     pinned: PinnedReferences
 
 
+class ChoosesShotReferences(Protocol):
+    """Gives every shot of a film its reference."""
+
+    @property
+    def index_version(self) -> str:
+        """Of the library that is searched."""
+
+    def check(self, film: str, shots: int) -> None:
+        """See `ShotReferences.check`."""
+
+    def choose(self, film: str, analysis: FilmAnalysis, number: int) -> ChosenReference:
+        """See `ShotReferences.choose`."""
+
+
 class ShotReferences:
     """Chooses references for the shots of a run's films."""
 
@@ -57,7 +71,7 @@ class ShotReferences:
         Raises:
             ItemFailure: `no_such_shot`.
         """
-        last = max(self._by_hand.pinned.shots_of(film), default=0)
+        last = max(self._by_hand.pinned.parts_of(film), default=0)
         if last > shots:
             raise ItemFailure("no_such_shot", f"{film} has {shots} shots, but shot {last} is pinned; correct the pins")
 

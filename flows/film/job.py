@@ -14,7 +14,7 @@ from flows.encoded_references import EncodedReferences
 from flows.engine import Engine, is_out_of_memory
 from flows.failures import ItemFailure, describe_failure, end_if_disk_is_full
 from flows.film.analysis import FilmAnalysis, Part, analyse
-from flows.film.choosing import ShotReferences
+from flows.film.choosing import ChoosesShotReferences
 from flows.film.outcome import CopyMade, ShotMade, film_outcome
 from flows.film.segments import SegmentMaker, Stretch
 from flows.film.workfolder import PartRecord, WorkFolder
@@ -41,7 +41,7 @@ class FilmTools:
     """What all films of a run have in common."""
 
     engine: Engine
-    references: ShotReferences
+    references: ChoosesShotReferences
     encoded: EncodedReferences
     archive: Path
     output: Path

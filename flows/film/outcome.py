@@ -104,6 +104,7 @@ def film_outcome(
         height=analysis.facts.height,
         bit_depth=first.format.bit_depth,
         frames=frames,
+        network_size=int(colorizer.parameters["size"]),
         confidence=sum(shot.confidence * len(shot.shot) for shot in made) / frames,
         seconds=watch.total + sum(shot.wall_seconds for shot in made),
         matches=tuple(record for shot in made for record in shot.reference.match_records(shot.number)),

@@ -89,12 +89,7 @@ def get(db: Database, colorization_ids: Collection[int]) -> list[RunColorization
 
 def current_done(db: Database, output_root: str) -> list[RunColorization]:
     """All that is recorded of what counts, and is done, in an output folder; ordered by path and page."""
-    return _in_full(
-        db,
-        Colorization.output_root == output_root,
-        Colorization.state == "done",
-        Colorization.superseded_at.is_(None),
-    )
+    return _in_full(db, *_done_in(output_root))
 
 
 def find(db: Database, output_root: str, item: str, page: int | None = None) -> list[RunColorization]:
@@ -111,10 +106,29 @@ def find(db: Database, output_root: str, item: str, page: int | None = None) -> 
     return by_path or (_in_full(db, *here, Item.id == int(item)) if item.isdecimal() else [])
 
 
+def done_paths(db: Database, output_root: str) -> list[str]:
+    """The paths of all that counts, and is done, in an output folder; of a document once for each page."""
+    query = sa.select(Item.path).join(Colorization, Colorization.item_id == Item.id).where(*_done_in(output_root))
+    return db.run_read(lambda session: list(session.scalars(query)))
+
+
+def done_at(db: Database, output_root: str, paths: Collection[str]) -> list[RunColorization]:
+    """All that is recorded of what counts, and is done, at these paths; ordered by path and page."""
+    return _in_full(db, *_done_in(output_root), Item.path.in_(paths))
+
+
 def keep_superseded(db: Database, colorization_id: int, kept_path: str) -> None:
     """Say where the output of a superseded colorization was moved to, relative to the output folder."""
     statement = sa.update(Colorization).where(Colorization.id == colorization_id).values(kept_path=kept_path)
     db.run_write(lambda session: session.execute(statement) and None)
+
+
+def _done_in(output_root: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        Colorization.output_root == output_root,
+        Colorization.state == "done",
+        Colorization.superseded_at.is_(None),
+    )
 
 
 def _in_full(db: Database, *conditions: sa.ColumnElement[bool]) -> list[RunColorization]:

@@ -46,6 +46,18 @@ def further_pages(db: Database, archive: str) -> dict[str, dict[int, KnownItem]]
     return found
 
 
+def records(db: Database, item_ids: Sequence[int]) -> dict[int, ItemRecord]:
+    """By id: what is recorded of these items."""
+    columns = [getattr(Item, name) for name in ItemRecord.__dataclass_fields__]
+    query = sa.select(Item.id, *columns).where(Item.id.in_(item_ids))
+
+    def work(session: Session) -> dict[int, ItemRecord]:
+        rows = [dict(row) for row in session.execute(query).mappings()]
+        return {row.pop("id"): ItemRecord(**row) for row in rows}
+
+    return db.run_read(work)
+
+
 def upsert(db: Database, records: Sequence[ItemRecord]) -> dict[tuple[str, int], int]:
     """Record what was found: new items, or new facts of known ones; their ids by path and page.
 

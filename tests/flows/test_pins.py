@@ -113,7 +113,7 @@ def test_the_most_exact_pin_counts(given: dict[str, object], tmp_path: Path) -> 
     assert reference("album/portrait.jpg") == "rocket.jpg"
     assert reference("album/film.mkv") == reference("album/film.mkv", 1) == "chelsea.jpg"
     assert reference("album/film.mkv", 2) == "coffee.jpg"
-    assert pins.shots_of("album/film.mkv") == [2]
+    assert pins.parts_of("album/film.mkv") == [2]
     request = Request("automatic", "w", {}, ("tiff",))
     keys = {request.key("a", pins.state(path)) for path in ("cup.png", "album/portrait.jpg", "album/film.mkv")}
     assert len(keys) == 3
