@@ -3,6 +3,7 @@
 Master and copy are read by lcms through the profile that lies in each file, to CIE XYZ in floating point.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def vivid() -> Image.Image:
 def copies(master: Master, colorizer: Colorizer, reference: EncodedReference, paths: list[Path]) -> None:
     """What ``colorize_pair`` does, with several copies at once and the network loaded once."""
     result = predict(colorizer, master, reference)
-    provenance = file_provenance(Path("coffee.png"), "ab" * 32, colorizer)
+    provenance = file_provenance(Path("coffee.png"), "ab" * 32, colorizer, datetime.now(UTC))
     write_copies(result.rows, master, provenance, ["tiff", "png", "jp2"], paths)
 
 
