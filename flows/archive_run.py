@@ -23,6 +23,7 @@ from flows.pins import PinnedReferences, Pins
 from flows.planning import Plan, make_plan, name_of
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
+from flows.report.evidence import read_evidence
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.requests import requests_of
 from flows.run_record import run_record
@@ -309,7 +310,8 @@ def _show_crashed(settings: RunSettings, database: Database, progress: Progress)
 def show(database: Database, run_id: int, output: Path, progress: Progress) -> Path | None:
     """Write the gallery of a run that has ended; that it cannot be written is a note, since the copies are there."""
     try:
-        return write_gallery(_there(runs.get(database, run_id)), colorizations.of_run(database, run_id), output)
+        run, rows = _there(runs.get(database, run_id)), colorizations.of_run(database, run_id)
+        return write_gallery(run, rows, output, read_evidence(database, run_id))
     except (OSError, StorageError, DatabaseError) as error:
         progress.say(f"note: the gallery of run {run_id} could not be written ({error}); `report {run_id}` makes it")
         return None

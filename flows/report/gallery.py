@@ -1,18 +1,27 @@
-"""The gallery of a run: static HTML pages of 200 items, with nothing loaded from elsewhere and no script."""
+"""The gallery of a run: a folder of pages that nothing is loaded into from elsewhere.
+
+`index.html` shows everything with a script, from small files of data (`flows.report.script_data`). Without one it is
+the first of static pages of 200 items each, which can be printed.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from flows.report.evidence import Decision, Evidence
+from flows.report.figures import figures_of
+from flows.report.order import in_order_of_attention, name
+from flows.report.script_data import FOLDER, link_to, script_data
 from flows.report.thumbnails import ThumbnailFolder
 from storage.database.records import RecordedShot, RunColorization, StoredRun
-from storage.fixity import atomic_write
-from storage.paths import text_to_path
+from storage.fixity import PARTIAL_SUFFIX, atomic_write
 
 PAGE_ITEMS = 200
+_SCRIPTS = ("gallery-data.js", "gallery-filter.js", "gallery-cards.js", "gallery-window.js", "gallery.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class _Card:
     pictures: _Pictures
     shots: list[tuple[RecordedShot, _Pictures]]
     link: str
+    decision: Decision | None
 
 
 def gallery_folder(output: Path, run_id: int) -> Path:
@@ -44,77 +54,121 @@ def page_name(number: int) -> str:
     return "index.html" if number == 1 else f"page-{number}.html"
 
 
-def write_gallery(run: StoredRun, rows: Sequence[RunColorization], output: Path) -> Path:
-    """Write the pages of a run's gallery; failures come first, then what was left out, then the pictures, those with a
-    doubtful reference first.
+def write_gallery(
+    run: StoredRun, rows: Sequence[RunColorization], output: Path, evidence: Evidence | None = None
+) -> Path:
+    """Write a run's gallery: first the failures, then what was left out, then the pictures, the most doubtful first.
 
-    Returns the first page. Thumbnails are only linked where they are there (see `flows.report.rebuild`).
+    Returns the first page. Thumbnails are only linked where they are there (see `flows.report.rebuild`). The same input
+    gives the same bytes; what a larger gallery left there is removed.
+
+    Args:
+        evidence: see `flows.report.evidence.read_evidence`; without it, stages and reviews are not shown.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("flows"), autoescape=True, trim_blocks=True, undefined=StrictUndefined
-    )
-    template = environment.get_template("gallery.html.j2")
+    evidence = evidence if evidence is not None else Evidence()
     folder = gallery_folder(output, run.id)
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     thumbnails = ThumbnailFolder(folder)
-    order = {"failed": 0, "skipped": 1, "done": 2}
-    ordered = sorted(rows, key=lambda row: (order[row.state], not row.low_match, row.path, row.page))
-    page_count = max(1, -(-len(ordered) // PAGE_ITEMS))
-    for page in range(page_count, 0, -1):  # the first page last: once it is there, all are
-        part = ordered[(page - 1) * PAGE_ITEMS : page * PAGE_ITEMS]
-        html = template.render(
-            run=run,
-            facts=_facts(run, sum(bool(row.low_match) for row in rows if row.state == "done")),
-            failures=[row for row in part if row.state == "failed"],
-            skipped=[row for row in part if row.state == "skipped"],
-            cards=[_card(row, thumbnails) for row in part if row.state == "done"],
-            page=page,
-            page_count=page_count,
-            page_name=page_name,
-        )
-        with atomic_write(folder / page_name(page)) as path:
-            path.write_text(html, encoding="utf-8")
+    there = _names_in(thumbnails.folder)
+    ordered = in_order_of_attention(rows)
+    data = script_data(ordered, evidence, thumbnails, there)
+    texts = data.files | {"gallery.js": "".join(map(_template, _SCRIPTS)), "gallery.css": _template("gallery.css")}
+    for file, text in texts.items():
+        _write(folder / file, text)
+    pages = _pages(run, ordered, evidence, thumbnails, there, data.version)
+    for file, html in pages:  # the first page last: once it is there, all are
+        if file != page_name(1):
+            _write(folder / file, html)
+        else:
+            with atomic_write(folder / file) as path:
+                path.write_text(html, encoding="utf-8")
+        texts[file] = ""
+    _remove_others(folder, texts)
     return folder / page_name(1)
 
 
-def _facts(run: StoredRun, low_matches: int) -> list[tuple[str, Any]]:
-    counts = run.counts
-    return [
-        ("archive", run.archive),
-        ("references", run.references_root),
-        ("started", f"{run.started_at:%Y-%m-%d %H:%M:%S %Z}"),
-        ("seconds", f"{run.seconds:.1f}" if run.seconds is not None else "-"),
-        ("state", run.state.replace("_", " ")),
-        (
-            "items",
-            f"{counts.items}: {counts.done} colorized, {counts.failed} failed, {counts.skipped} left out",
-        ),
-        ("doubtful references", low_matches),
-        ("program", f"archive-colorizer {run.code_version} on {run.device}, {run.precision}"),
-        ("weights", run.weights_sha256[:12]),
-        ("parameters", ", ".join(f"{name} {value}" for name, value in sorted(run.parameters.items()))),
-    ]
+def _pages(
+    run: StoredRun,
+    ordered: Sequence[RunColorization],
+    evidence: Evidence,
+    thumbnails: ThumbnailFolder,
+    there: Collection[str],
+    version: str,
+) -> Iterable[tuple[str, str]]:
+    """Names and texts of the static pages, the last first."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("flows"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    template = environment.get_template("gallery.html.j2")
+    figures = figures_of(run, ordered, evidence)
+    page_count = max(1, -(-len(ordered) // PAGE_ITEMS))
+    for page in range(page_count, 0, -1):
+        part = ordered[(page - 1) * PAGE_ITEMS : page * PAGE_ITEMS]
+        html = template.render(
+            run=run,
+            figures=figures,
+            failures=[row for row in part if row.state == "failed"],
+            skipped=[row for row in part if row.state == "skipped"],
+            cards=[_card(row, evidence, thumbnails, there) for row in part if row.state == "done"],
+            page=page,
+            page_count=page_count,
+            page_name=page_name,
+            name=name,
+            version=version,
+        )
+        yield page_name(page), html
 
 
-def _card(row: RunColorization, thumbnails: ThumbnailFolder) -> _Card:
-    depth = Path("../..")  # from gallery/run-N back to the output folder
+def _card(row: RunColorization, evidence: Evidence, thumbnails: ThumbnailFolder, there: Collection[str]) -> _Card:
     return _Card(
         row=row,
-        pictures=_pictures(row.item_id, 0, row.reference_id, thumbnails),
-        shots=[(shot, _pictures(row.item_id, shot.number, shot.reference_id, thumbnails)) for shot in row.shots],
-        link=quote(os.fsencode(depth / text_to_path(row.output_path or ""))),
+        pictures=_pictures(row.item_id, 0, row.reference_id, thumbnails, there),
+        shots=[(shot, _pictures(row.item_id, shot.number, shot.reference_id, thumbnails, there)) for shot in row.shots],
+        link=link_to(row.output_path or ""),
+        decision=evidence.decision(row.id),
     )
 
 
-def _pictures(item_id: int, shot: int, reference_id: int | None, thumbnails: ThumbnailFolder) -> _Pictures:
-    reference = thumbnails.reference(reference_id) if reference_id is not None else None
+def _pictures(
+    item_id: int, shot: int, reference_id: int | None, thumbnails: ThumbnailFolder, there: Collection[str]
+) -> _Pictures:
+    def address(thumbnail: Path) -> str | None:
+        return f"{thumbnail.parent.name}/{quote(thumbnail.name)}" if thumbnail.name in there else None
+
     return _Pictures(
-        grey=_address(thumbnails.grey(item_id, shot)),
-        colour=_address(thumbnails.colour(item_id, shot)),
-        reference=_address(reference) if reference is not None else None,
+        grey=address(thumbnails.grey(item_id, shot)),
+        colour=address(thumbnails.colour(item_id, shot)),
+        reference=address(thumbnails.reference(reference_id)) if reference_id is not None else None,
     )
 
 
-def _address(thumbnail: Path) -> str | None:
-    return f"{thumbnail.parent.name}/{quote(thumbnail.name)}" if thumbnail.exists() else None
+def _template(file: str) -> str:
+    return (files("flows") / "templates" / file).read_text(encoding="utf-8")
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208 - names only, of perhaps 20,000 files
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; not synced to disk one by one, since `report` makes it again."""
+    partial = path.parent / f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _remove_others(folder: Path, written: Collection[str]) -> None:
+    """Remove pages and parts of data that belong to an earlier, larger gallery."""
+    for path in (*folder.glob("page-*.html"), *(folder / FOLDER).glob("*.js")):
+        if path.relative_to(folder).as_posix() not in written:
+            with suppress(OSError):
+                path.unlink()

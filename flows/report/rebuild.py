@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.errors import UsageError
+from flows.report.evidence import read_evidence
 from flows.report.film_thumbnails import write_shot_thumbnails
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.report.thumbnails import ThumbnailFolder, write_thumbnail
@@ -29,7 +30,7 @@ def rebuild_gallery(database: Database, run_id: int) -> tuple[Path, list[str]]:
     output = text_to_path(run.output_root)
     with Decoder() as decoder:
         missing = _make_thumbnails(rows, ThumbnailFolder(gallery_folder(output, run_id)), decoder)
-    return write_gallery(run, rows, output), missing
+    return write_gallery(run, rows, output, read_evidence(database, run_id)), missing
 
 
 def _make_thumbnails(rows: Sequence[RunColorization], thumbnails: ThumbnailFolder, decoder: Decoder) -> list[str]:
