@@ -5,7 +5,7 @@ These are plain functions; `flows.orchestration.flow` wraps the same steps in Pr
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,17 @@ from flows.errors import UsageError
 from flows.film.choosing import ByHand
 from flows.film.given import GivenReferences
 from flows.film.workfolder import sweep
-from flows.ingest import Ingest, IngestedItem, ingest_archive
+from flows.ingest import IngestedItem, ingest_archive
 from flows.output_lock import locked
 from flows.pins import PinnedReferences, Pins
-from flows.planning import Plan, make_plan, name_of
+from flows.planning import Plan, describe_plan, make_plan, name_of, output_is_there
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER, index_references
 from flows.report.evidence import read_evidence
 from flows.report.gallery import gallery_folder, write_gallery
 from flows.requests import requests_of
 from flows.run_record import run_record
-from flows.settings import RunSettings, sqlite_path
+from flows.settings import RunSettings
 from flows.step import Step
 from flows.steps import Reporting, make_steps
 from flows.stopwatch import peak_memory_bytes
@@ -37,7 +37,7 @@ from storage.database.records import CurrentColorization, ItemOutcome, RunState,
 from storage.decoding import Decoder
 from storage.errors import StorageError
 from storage.fixity import sweep_partial_files
-from storage.paths import path_to_text, text_to_path
+from storage.paths import path_to_text
 
 T = TypeVar("T")
 Nothing = Callable[[], None]
@@ -117,7 +117,7 @@ class ArchiveRun:
         pending = self._plan.pending
         sweep(self.settings.output, archive, (item.path for item in pending if item.kind == "film"))
         sweep_documents(self.settings.output, archive, (item.path for item in pending if item.kind == "page"))
-        self.progress.say(describe_plan(self._plan, found))
+        self.progress.say(describe_plan(self._plan, found.summary))
         return self._plan
 
     def read_pins(self) -> None:
@@ -342,60 +342,6 @@ def execute(
                 (do_step or run.do_step)(number)
                 number += 1
         return run.finish()
-
-
-def dry_run(settings: RunSettings, progress: Progress) -> RunSummary:
-    """Say what a run would do, and change nothing: no folder, no database, no row."""
-    database_file = sqlite_path(settings.database_url)
-    there = database_file is None or database_file.exists()
-    existing = open_database(settings.database_url, create=False) if there else nullcontext()
-    with existing as database, Decoder() as decoder:
-        pins = Pins.read(settings, database)
-        found = ingest_archive(
-            database, decoder, settings.archive, settings.output, record=False, sequences=settings.sequences
-        )
-        pins.check({item.path: item.record.kind for item in found.items})
-        output_root, archive = path_to_text(settings.output), path_to_text(settings.archive)
-        current = colorizations.current(database, output_root, archive) if database is not None else {}
-        engine = Engine.load(settings)
-        plan = make_plan(
-            found.items,
-            current,
-            requests_of(settings, engine.colorizer, GivenReferences.read(settings.reference), engine.where),
-            retry_failed=settings.retry_failed,
-            colorize_all=settings.colorize_all,
-            output_is_there=partial(output_is_there, settings.output),
-            pinned=pins.state,
-        )
-    progress.say(describe_plan(plan, found))
-    failures = [FailedItem(item.path, item.stage, item.message) for item in (*plan.standing, *plan.refused)]
-    return RunSummary(
-        items=plan.items,
-        left_out=plan.skipped,
-        finished_before=len(plan.finished),
-        pending=len(plan.pending),
-        failures=tuple(sorted(failures, key=lambda failure: failure.path)),
-        dry_run=True,
-    )
-
-
-def describe_plan(plan: Plan, found: Ingest) -> str:
-    """The plan in one line."""
-    failing = len(plan.standing) + len(plan.refused)
-    own = f", {found.own} of the output folder met through a link" if found.own else ""
-    return (
-        f"{plan.items} items found ({found.hashed} new or changed, {found.ignored} other files{own}): "
-        f"{len(plan.pending)} to colorize, {len(plan.finished)} done already, {plan.skipped} left out, "
-        f"{failing} failing"
-    )
-
-
-def output_is_there(output: Path, path: str, size_bytes: int | None) -> bool:
-    """Whether a copy lies in the output folder with the size that was recorded."""
-    try:
-        return (output / text_to_path(path)).stat().st_size == size_bytes
-    except OSError:
-        return False
 
 
 def _end_state(error: BaseException | None, summary: RunSummary) -> RunState:

@@ -80,6 +80,12 @@ class Ingest:
         """Files that the walk met, whatever they are."""
         return sum(item.record.page == 1 for item in self.items) + self.ignored + self.own
 
+    @property
+    def summary(self) -> str:
+        """What was met besides items that are as they were, in words."""
+        own = f", {self.own} of the output folder met through a link" if self.own else ""
+        return f"{self.hashed} new or changed, {self.ignored} other files{own}"
+
 
 @dataclass(slots=True)
 class _Tally:

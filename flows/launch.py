@@ -2,7 +2,8 @@
 
 import sys
 
-from flows.archive_run import dry_run, open_run, run_archive
+from flows.archive_run import open_run, run_archive
+from flows.dry_run import dry_run
 from flows.errors import ExitCode, LeaveAtOnce
 from flows.progress import Progress, shown
 from flows.result_table import print_summary

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Literal
 
 from flows.content import LEFT_OUT
@@ -16,6 +17,7 @@ from flows.ingest import IngestedItem
 from flows.known_items import Key
 from flows.naming import find_conflicts, output_paths, page_path
 from storage.database.records import CurrentColorization, ItemOutcome, ItemRecord, Kind
+from storage.paths import text_to_path
 
 # decoded masters held in memory at once, in bytes; a bigger picture is worked on alone
 CHUNK_BYTES = 192 * 1024 * 1024
@@ -311,3 +313,21 @@ def cut_into_chunks(batch: Iterable[PendingItem], limit: int = CHUNK_BYTES) -> l
         chunks[-1].append(item)
         room -= item.decoded_bytes
     return chunks
+
+
+def describe_plan(plan: Plan, found: str) -> str:
+    """The plan in one line, after what the walk through the archive met besides."""
+    failing = len(plan.standing) + len(plan.refused)
+    return (
+        f"{plan.items} items found ({found}): "
+        f"{len(plan.pending)} to colorize, {len(plan.finished)} done already, {plan.skipped} left out, "
+        f"{failing} failing"
+    )
+
+
+def output_is_there(output: Path, path: str, size_bytes: int | None) -> bool:
+    """Whether a copy lies in the output folder with the size that was recorded."""
+    try:
+        return (output / text_to_path(path)).stat().st_size == size_bytes
+    except OSError:
+        return False

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from flows.again import colorize_again, confidence_map
-from flows.archive_run import dry_run, run_archive
+from flows.archive_run import run_archive
+from flows.dry_run import dry_run
 from flows.errors import EnvironmentProblem, UsageError
 from flows.failures import ItemFailure
 from flows.output_lock import locked

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows.archive_run import dry_run, run_archive
+from flows.archive_run import run_archive
+from flows.dry_run import dry_run
 from flows.errors import UsageError
 from flows.pins import Pins
 from flows.planning import Request

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.archive_run import dry_run, execute, open_run, run_archive
+from flows.archive_run import execute, open_run, run_archive
+from flows.dry_run import dry_run
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.film.given import GivenReferences
