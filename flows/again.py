@@ -95,19 +95,13 @@ def colorize_again(
         current = {one.item_id: CurrentColorization(**{name: getattr(one, name) for name in _CURRENT}) for one in rows}
         run.take_up(ingested(database, rows), current, engine)
         kept = _keep(rows, settings.output)
-        try:
-            run.index_references()
-            execute(run)
-            made = {one.item_id: one for one in colorizations.of_run(database, run.run_id or 0)}
-        except BaseException:
-            _forget(kept, settings.output)
-            raise
-        for id_, path in kept.items():
-            if _is_made(made, rows, id_):
-                colorizations.keep_superseded(database, id_, path)
+        for id_, path in kept.items():  # before the new result: a run that is killed now is gone on with by the next
+            colorizations.keep(database, id_, path)
+        run.index_references()
+        execute(run)
+        made = {one.item_id: one for one in colorizations.of_run(database, run.run_id or 0)}
     new = made.get(row.item_id)
     if new is None or new.state != "done":
-        _forget(kept, settings.output)
         raise ItemFailure("not_made", (new and new.message) or f"{row.path} could not be colorized again")
     return new
 
@@ -190,14 +184,3 @@ def _link(file: Path, target: Path) -> None:
         os.link(file, target)
     except OSError:  # a file system without links
         shutil.copy2(file, target)
-
-
-def _forget(kept: dict[int, str], output: Path) -> None:
-    for path in set(kept.values()):
-        shutil.rmtree((output / text_to_path(path)).parent, ignore_errors=True)
-
-
-def _is_made(made: dict[int, RunColorization], rows: Sequence[RunColorization], id_: int) -> bool:
-    """Whether the item of this colorization is done anew."""
-    item_id = next(row.item_id for row in rows if row.id == id_)
-    return item_id in made and made[item_id].state == "done"

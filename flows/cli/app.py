@@ -11,9 +11,11 @@ from flows.cli import (
     database,
     demo,
     evaluate,
+    export,
     references,
     report,
     reproduce,
+    review,
     run,
     serve,
     train,
@@ -58,6 +60,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(database.app, name="database")
 app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
+app.add_typer(review.app, name="review")
+app.add_typer(export.app, name="export")
 app.command("report")(report.report)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(evaluate.app, name="evaluate")

@@ -77,6 +77,8 @@ def _invoke(arguments: list[str]) -> int:
 
     answer = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
     sys.stdout.flush()
+    if answer == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+        raise Interrupted
     return int(answer or 0)
 
 

@@ -1,7 +1,7 @@
 """Colorizations: what became of each item in a run, recorded in whole batches."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.database import details, events, statements
 from storage.database.connection import Database
 from storage.database.models import Colorization, Item, Reference, Run
-from storage.database.records import CurrentColorization, ItemOutcome, OutputRecord, RunColorization
+from storage.database.records import CurrentColorization, ItemOutcome, RunColorization
 from storage.database.statements import chunks
 from storage.database.types import now
 
@@ -117,8 +117,8 @@ def done_at(db: Database, output_root: str, paths: Collection[str]) -> list[RunC
     return _in_full(db, *_done_in(output_root), Item.path.in_(paths))
 
 
-def keep_superseded(db: Database, colorization_id: int, kept_path: str) -> None:
-    """Say where the output of a superseded colorization was moved to, relative to the output folder."""
+def keep(db: Database, colorization_id: int, kept_path: str | None) -> None:
+    """Say where the output of a colorization is kept that is about to be superseded, relative to the output folder."""
     statement = sa.update(Colorization).where(Colorization.id == colorization_id).values(kept_path=kept_path)
     db.run_write(lambda session: session.execute(statement) and None)
 
@@ -154,56 +154,6 @@ def _in_full(db: Database, *conditions: sa.ColumnElement[bool]) -> list[RunColor
             )
             for row in session.execute(query).mappings()
         ]
-
-    return db.run_read(work)
-
-
-def outputs(db: Database, run_id: int | None = None) -> list[OutputRecord]:
-    """The outputs (of one run) that should lie in their folders: `done`, not superseded; by folder, path.
-
-    What a colorization gave in several formats is as many outputs.
-    """
-    query = (
-        sa.select(
-            Colorization.id.label("colorization_id"),
-            Colorization.run_id,
-            Item.archive,
-            Item.path,
-            Item.page,
-            Colorization.source_sha256,
-            Colorization.output_root,
-            Colorization.output_path,
-            Colorization.output_sha256,
-            Colorization.output_bytes,
-            Reference.library.label("reference_library"),
-            Colorization.reference_path,
-            Colorization.reference_sha256,
-        )
-        .join(Item, Item.id == Colorization.item_id)
-        .outerjoin(Reference, Reference.id == Colorization.reference_id)
-        .where(Colorization.state == "done", Colorization.superseded_at.is_(None))
-    )
-    if run_id is not None:
-        query = query.where(Colorization.run_id == run_id)
-
-    def work(session: Session) -> list[OutputRecord]:
-        shot_references = details.shot_references_that_should_be_there(session, run_id)
-        copies = details.copies_that_should_be_there(session, run_id)
-        found = []
-        for row in session.execute(query).mappings():
-            id_ = row["colorization_id"]
-            main = OutputRecord(**row, shot_references=shot_references.get(id_, ()))
-            found.append(main)
-            for copy in copies.get(id_, ()):
-                found.append(
-                    replace(
-                        main,
-                        output_path=copy.output_path,
-                        output_sha256=copy.output_sha256,
-                        output_bytes=copy.output_bytes,
-                    )
-                )
-        return sorted(found, key=lambda output: (output.output_root, output.output_path))
 
     return db.run_read(work)
 

@@ -7,21 +7,31 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
 from storage.database import schema
-from storage.database.engine import check_sqlite_file, make_engine, parse_url, reading, writing
-from storage.database.errors import DatabaseError, describe, explain, is_starting, is_transient
+from storage.database.engine import (
+    BUSY_SECONDS,
+    check_encoding,
+    check_sqlite_file,
+    make_engine,
+    parse_url,
+    reading,
+    writing,
+)
+from storage.database.errors import describe, explain, is_refused, is_starting, is_transient
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
+_BUSY_SECONDS_GIVEN_UP = 0.5  # two programs may still meet for a moment
+_RESTART_SECONDS = 5.0
+"""So long a server may refuse connections at the start: one that is restarted does, as does a wrong address."""
 
 
 def open_database(
@@ -53,7 +63,12 @@ def open_database(
 
 
 class Database:
-    """An open provenance database; threads may share it. Another process opens its own, by `url`."""
+    """An open provenance database; threads may share it. Another process opens its own, by `url`.
+
+    It waits for a database that is locked or away, but only once: when that took all its patience, every further
+    transaction is tried with next to no wait, until one succeeds. So what is to be saved at the end of a run that lost
+    its database does not wait all over again.
+    """
 
     def __init__(self, engine: Engine, *, patience_seconds: float) -> None:
         self._engine = engine
@@ -62,6 +77,7 @@ class Database:
         self._patience_seconds = patience_seconds
         self._pid = os.getpid()
         self._inherited: list[Pool] = []
+        self._is_given_up = False
 
     def __repr__(self) -> str:
         return f"<{describe(self._engine.url)}>"
@@ -140,26 +156,20 @@ class Database:
             self._engine.dispose()
 
     def _open(self, *, create: bool, upgrade: bool) -> None:
-        # A server that cannot be reached at the start is most likely a wrong address: say so at once.
+        began = time.monotonic()
+
+        # A server that cannot be reached at the start is most likely a wrong address: say so soon.
         def may_wait(error: DBAPIError) -> bool:
-            return is_transient(error) if self.dialect == "sqlite" else is_starting(error)
+            if self.dialect == "sqlite":
+                return is_transient(error)
+            return is_starting(error) or (is_refused(error) and time.monotonic() - began < _RESTART_SECONDS)
 
         def check() -> None:
-            if self.dialect == "postgresql":
-                self._check_encoding()
+            check_encoding(self._engine)
             schema.ensure(self._engine, create=create, upgrade=upgrade)
 
         with self._explained():
             self._patiently(check, may_wait)
-
-    def _check_encoding(self) -> None:
-        with self._engine.connect() as connection:
-            encoding = connection.scalar(sa.text("SHOW server_encoding"))
-        if encoding != "UTF8":
-            where = describe(self._engine.url)
-            raise DatabaseError(
-                f"{where} keeps text as {encoding}, which cannot hold every file name: create it with encoding UTF8"
-            )
 
     def _begin(self, engine: Engine) -> Session:
         if os.getpid() != self._pid:
@@ -167,6 +177,8 @@ class Database:
             self._inherited.append(self._engine.pool)
             self._engine.dispose(close=False)
             self._pid = os.getpid()
+        if self._is_given_up:
+            engine = engine.execution_options(**{BUSY_SECONDS: _BUSY_SECONDS_GIVEN_UP})
         session = Session(engine, expire_on_commit=False)
         try:
             session.connection()
@@ -186,14 +198,21 @@ class Database:
 
     def _patiently(self, work: Callable[[], T], may_wait: Callable[[DBAPIError], bool]) -> T:
         # SQLite has waited for a lock by the time it reports it; a lost connection is reported at once.
-        deadline = time.monotonic() + self._patience_seconds if self.dialect == "sqlite" else None
+        patience = 0 if self._is_given_up else self._patience_seconds
+        deadline = time.monotonic() + patience if self.dialect == "sqlite" else None
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return work()
+                result = work()
             except DBAPIError as error:
-                deadline = deadline or time.monotonic() + self._patience_seconds
-                if not may_wait(error) or time.monotonic() + pause > deadline:
+                deadline = deadline or time.monotonic() + patience
+                if not may_wait(error):
                     raise
+                if time.monotonic() + pause > deadline:
+                    self._is_given_up = True
+                    raise
+            else:
+                self._is_given_up = False
+                return result
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

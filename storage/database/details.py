@@ -15,7 +15,6 @@ from storage.database.records import (
     ItemOutcome,
     MatchRecord,
     RecordedShot,
-    ReferenceFile,
     ShotRecord,
 )
 from storage.database.records import StageTiming as StageTimingRecord
@@ -112,29 +111,6 @@ def copies(session: Session, *conditions: sa.ColumnElement[bool]) -> dict[int, t
     return _grouped(session, query, CopyRecord, "colorization_id")
 
 
-def copies_that_should_be_there(session: Session, run_id: int | None) -> dict[int, tuple[CopyRecord, ...]]:
-    """By colorization id: the further outputs, by path, of what is done (in one run) and not superseded."""
-    return copies(session, *_should_be_there(run_id))
-
-
-def shot_references_that_should_be_there(session: Session, run_id: int | None) -> dict[int, tuple[ReferenceFile, ...]]:
-    """By colorization id: the references, each once, of all shots of what is done (in one run) and not superseded."""
-    query = (
-        sa.select(
-            Shot.colorization_id,
-            Reference.library,
-            Shot.reference_path.label("path"),
-            Shot.reference_sha256.label("sha256"),
-        )
-        .distinct()
-        .join(Colorization, Colorization.id == Shot.colorization_id)
-        .outerjoin(Reference, Reference.id == Shot.reference_id)
-        .where(*_should_be_there(run_id), Shot.reference_path.is_not(None), Shot.reference_sha256.is_not(None))
-        .order_by(Shot.colorization_id, Shot.reference_path)
-    )
-    return _grouped(session, query, ReferenceFile, "colorization_id")
-
-
 def is_copy(output_root: str, output_path: str) -> sa.Exists:
     """Whether this path was ever recorded for a further output in this output folder, superseded or not."""
     return (
@@ -142,11 +118,6 @@ def is_copy(output_root: str, output_path: str) -> sa.Exists:
         .where(Copy.output_path == output_path)
         .where(Colorization.id == Copy.colorization_id, Colorization.output_root == output_root)
     )
-
-
-def _should_be_there(run_id: int | None) -> list[sa.ColumnElement[bool]]:
-    conditions = [Colorization.state == "done", Colorization.superseded_at.is_(None)]
-    return conditions if run_id is None else [*conditions, Colorization.run_id == run_id]
 
 
 def _grouped(session: Session, query: sa.Select[Any], record: Callable[..., T], key: str) -> dict[int, tuple[T, ...]]:

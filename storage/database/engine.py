@@ -8,14 +8,20 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from storage.database.errors import DatabaseError
+from storage.database.errors import DatabaseError, describe
 from storage.database.types import to_json
 
 IMMEDIATE = "archive_colorizer_immediate"
 """Execution option of connections whose transactions write: BEGIN IMMEDIATE on SQLite."""
 
+BUSY_SECONDS = "archive_colorizer_busy_seconds"
+"""Execution option: how long SQLite waits for a lock, where it is not as long as `make_engine` was told."""
+
 _SQLITE_HEADER = b"SQLite format 3\0"
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
+# https://www.postgresql.org/docs/current/libpq-connect.html: a server that vanished without a word (its machine lost
+# power, a cable was pulled) shows after half a minute, not after the two hours that are usual
+_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 2, "tcp_user_timeout": 30_000}
 _USAGE = "use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 
 
@@ -68,10 +74,14 @@ def check_sqlite_file(url: sa.URL, *, create: bool) -> None:
         raise DatabaseError(f"{file} is a folder, not a database file: name a file in it")
     if not os.access(file, os.R_OK | os.W_OK):
         raise DatabaseError(f"the database {file} cannot be read and written: check the rights of the file")
-    with file.open("rb") as stream:
-        header = stream.read(len(_SQLITE_HEADER))
-    if header not in (b"", _SQLITE_HEADER):
+    if file.stat().st_size and not is_sqlite_file(file):
         raise DatabaseError(f"{file} is not a database file: name another file, or move this one away")
+
+
+def is_sqlite_file(file: Path) -> bool:
+    """Whether a file begins as those of SQLite do."""
+    with file.open("rb") as stream:
+        return stream.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
 
 
 def make_engine(url: sa.URL, *, busy_seconds: float) -> Engine:
@@ -83,9 +93,9 @@ def make_engine(url: sa.URL, *, busy_seconds: float) -> Engine:
             connect_args={"timeout": busy_seconds, "check_same_thread": False},
             max_overflow=20,
         )
-        _set_up_sqlite(engine)
+        _set_up_sqlite(engine, busy_seconds)
         return engine
-    connect_args: dict[str, Any] = {"application_name": "archive-colorizer", "connect_timeout": 10}
+    connect_args: dict[str, Any] = {"application_name": "archive-colorizer", "connect_timeout": 10, **_KEEPALIVE}
     return sa.create_engine(
         url,
         json_serializer=to_json,
@@ -106,7 +116,24 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _set_up_sqlite(engine: Engine) -> None:
+def check_encoding(engine: Engine) -> None:
+    """See that the database can hold any text.
+
+    Raises:
+        DatabaseError: it is a PostgreSQL database of another encoding than UTF-8.
+    """
+    if engine.dialect.name == "sqlite":
+        return
+    with engine.connect() as connection:
+        encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        where = describe(engine.url)
+        raise DatabaseError(
+            f"{where} keeps text as {encoding}, which cannot hold every file name: create it with encoding UTF8"
+        )
+
+
+def _set_up_sqlite(engine: Engine, busy_seconds: float) -> None:
     # The driver must not begin transactions by itself, or DDL and reads would not be in them
     # (https://docs.sqlalchemy.org/en/20/dialects/sqlite.html, "Serializable isolation / Savepoints").
     @event.listens_for(engine, "connect")
@@ -118,5 +145,10 @@ def _set_up_sqlite(engine: Engine) -> None:
     # A transaction that reads and then writes must take the lock at its start: later it is refused at once.
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(IMMEDIATE)
+        options = connection.get_execution_options()
+        busy = options.get(BUSY_SECONDS, busy_seconds)
+        if connection.info.get(BUSY_SECONDS, busy_seconds) != busy:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * busy)}")
+            connection.info[BUSY_SECONDS] = busy
+        immediate = options.get(IMMEDIATE)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

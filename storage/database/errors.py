@@ -12,6 +12,7 @@ from storage.errors import StorageError
 _TRANSIENT_CLASSES = ("08", "40")
 _TRANSIENT_STATES = frozenset({"55P03", "53300", "57P01", "57P02", "57P03", "57P05"})
 _STARTING = ("starting up", "shutting down", "not yet accepting connections", "in recovery mode")
+_REFUSED = ("Connection refused", "No such file or directory")
 
 
 class DatabaseError(StorageError):
@@ -53,6 +54,11 @@ def is_transient(error: DBAPIError) -> bool:
 def is_starting(error: DBAPIError) -> bool:
     """Whether a PostgreSQL server answers that it is just starting or stopping."""
     return getattr(error.orig, "sqlstate", None) == "57P03" or any(s in str(error.orig) for s in _STARTING)
+
+
+def is_refused(error: DBAPIError) -> bool:
+    """Whether nobody answers where a PostgreSQL server should be: it is stopped, or the address is wrong."""
+    return any(words in str(error.orig) for words in _REFUSED)
 
 
 def explain(error: DBAPIError, url: sa.URL) -> DatabaseError:

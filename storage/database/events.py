@@ -6,9 +6,11 @@ from there on. What a chain cannot show by itself is that its end was cut off to
 this the last event's number and hash (`head`) are to be noted down elsewhere, and `check` told.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +22,7 @@ from sqlalchemy.orm import Session
 from storage.database.models import Base, Colorization, Event, Item, Review, Run
 from storage.database.seals import KINDS, RecordKind, canonical, seals
 from storage.database.statements import chunks, take_turns
-from storage.database.types import now, storable
+from storage.database.types import UtcDateTime, now, storable
 
 if TYPE_CHECKING:  # the schema seals what it upgrades, and the database opens the schema
     from storage.database.connection import Database
@@ -36,6 +38,7 @@ FIXITY_ENDED = "fixity_check_ended"
 EXPORTED = "exported"
 REPRODUCED = "reproduced"
 
+_ID_DIGITS = 19  # of the largest id; a longer one was made up
 _MODELS: Mapping[RecordKind, type[Base]] = {"colorization": Colorization, "review": Review, "run": Run}
 
 
@@ -113,15 +116,17 @@ def append(
 
 
 def seal_what_is_not(connection: sa.Connection) -> None:
-    """Seal the records of a database that had no events; the end of an upgrade, in its transaction."""
-    with Session(connection) as session:
+    """Seal the records that no event tells of, as those of a database that had no events; the end of an upgrade, in
+    its transaction. What is sealed keeps its seal, whether it fits or not."""
+    with Session(connection) as session, contextlib.closing(_LastSeals()) as last_seals:
+        for row in _chain(session):
+            last_seals.add(_sealed_by(row))
         for kind in KINDS:
-            key = sa.inspect(_MODELS[kind]).columns["id"]
-            query = sa.select(key).order_by(key)
-            if kind == "run":
-                query = query.where(Run.state != "running")
-            for ids in chunks(session.scalars(query).all()):
-                append(session, SEALED, agent=agent(), message="found at an upgrade", sealed={kind: ids})
+            for rows in chunks(_ids(session, kind)):
+                before = last_seals.of(kind, [id_ for id_, _ in rows])
+                ids = [id_ for id_, is_final in rows if is_final and id_ not in before]
+                if ids:
+                    append(session, SEALED, agent=agent(), message="found at an upgrade", sealed={kind: ids})
         session.flush()
 
 
@@ -137,51 +142,129 @@ def check(db: "Database", noted: Head | None = None) -> Iterator[RecordFinding]:
     Args:
         noted: an end of the chain that was noted down earlier: it must be part of the chain.
     """
-    with db.read() as session:
-        last_seals: dict[tuple[RecordKind, int], str] = {}
+    with db.read() as session, contextlib.closing(_LastSeals()) as last_seals:
         yield from _check_chain(session, last_seals, noted)
         for kind in KINDS:
-            yield from _check_records(
-                session, kind, {id_: seal for (of, id_), seal in last_seals.items() if of == kind}
-            )
+            yield from _check_records(session, kind, last_seals)
 
 
-def _check_chain(
-    session: Session, last_seals: dict[tuple[RecordKind, int], str], noted: Head | None
-) -> Iterator[RecordFinding]:
+class _LastSeals:
+    """The last seal of every record, in a temporary file once it grows: there may be millions."""
+
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("", isolation_level=None)
+        self._file.execute("CREATE TABLE seal (kind, id, sha256, PRIMARY KEY (kind, id)) WITHOUT ROWID")
+        self._file.execute("BEGIN")
+
+    def add(self, rows: Iterable[tuple[RecordKind, int, str]]) -> None:
+        self._file.executemany("INSERT OR REPLACE INTO seal VALUES (?, ?, ?)", rows)
+
+    def of(self, kind: RecordKind, ids: Sequence[int]) -> dict[int, str]:
+        """By id, for ids that rise."""
+        query = "SELECT id, sha256 FROM seal WHERE kind = ? AND id BETWEEN ? AND ?"
+        return dict(self._file.execute(query, (kind, ids[0], ids[-1]))) if ids else {}
+
+    def forget(self, kind: RecordKind, ids: Iterable[int]) -> None:
+        self._file.executemany("DELETE FROM seal WHERE kind = ? AND id = ?", ((kind, id_) for id_ in ids))
+
+    def left(self, kind: RecordKind) -> Iterator[int]:
+        return (id_ for (id_,) in self._file.execute("SELECT id FROM seal WHERE kind = ? ORDER BY id", (kind,)))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _AnyTime(UtcDateTime):
+    """Gives what was edited into something that is no time as it is, so that it can be reported."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        with contextlib.suppress(TypeError, ValueError):
+            return super().process_result_value(value, dialect)
+        return str(value)
+
+
+def _chain(session: Session) -> Iterator[sa.RowMapping]:
+    columns = [sa.type_coerce(c, _AnyTime).label("at") if c.name == "at" else c for c in sa.inspect(Event).columns]
+    query = sa.select(*columns).order_by(Event.id).execution_options(yield_per=500)
+    yield from session.execute(query).mappings()
+
+
+def _sealed_by(row: sa.RowMapping) -> list[tuple[RecordKind, int, str]]:
+    """Kind, id and seal of what an event is about; nothing where somebody made it unreadable."""
+    try:
+        told = json.loads(row["records"] or "{}")
+        return [
+            (kind, int(id_), str(seal))
+            for kind in KINDS
+            for id_, seal in told.get(kind, {}).items()
+            if len(id_) < _ID_DIGITS
+        ]
+    except (AttributeError, TypeError, ValueError):
+        return []
+
+
+def _check_chain(session: Session, last_seals: _LastSeals, noted: Head | None) -> Iterator[RecordFinding]:
     expected, previous = 1, None
-    query = sa.select(*sa.inspect(Event).columns).order_by(Event.id).execution_options(yield_per=500)
-    for row in session.execute(query).mappings():
-        for missing in range(expected, row["id"]):
-            yield RecordFinding("event", missing, "missing", f"event {missing}")
-            previous = None
-        is_linked = row["previous_sha256"] == previous or row["id"] != expected
-        if not is_linked or row["sha256"] != _hash(row):
-            yield RecordFinding("event", row["id"], "changed", f"event {row['id']} ({row['type']})")
-        if noted is not None and row["id"] == noted.event_id and row["sha256"] != noted.sha256:
-            yield RecordFinding("event", row["id"], "changed", f"event {row['id']}, which was noted with another hash")
-        for kind, digests in json.loads(row["records"] or "{}").items():
-            last_seals.update({(kind, int(id_)): digest for id_, digest in digests.items()})
-        expected, previous = row["id"] + 1, row["sha256"]
+    for row in _chain(session):
+        id_ = row["id"]
+        if id_ < expected:  # numbers begin with 1, so this one was slipped in
+            yield RecordFinding("event", id_, "unknown", f"event {id_} ({row['type']})")
+            continue
+        if id_ > expected:
+            name = f"event {expected}" if id_ == expected + 1 else f"events {expected} to {id_ - 1}"
+            yield RecordFinding("event", expected, "missing", name)
+        is_linked = row["previous_sha256"] == previous or id_ != expected
+        if not is_linked or not _fits(row):
+            yield RecordFinding("event", id_, "changed", f"event {id_} ({row['type']})")
+        elif noted is not None and id_ == noted.event_id and row["sha256"] != noted.sha256:
+            yield RecordFinding("event", id_, "changed", f"event {id_}, which was noted with another hash")
+        last_seals.add(_sealed_by(row))
+        expected, previous = id_ + 1, row["sha256"]
     if noted is not None and noted.event_id >= expected:
         yield RecordFinding("event", noted.event_id, "missing", f"event {noted.event_id}, which was noted as there")
 
 
-def _check_records(session: Session, kind: RecordKind, expected: dict[int, str]) -> Iterator[RecordFinding]:
-    key = sa.inspect(_MODELS[kind]).columns["id"]
-    seen: set[int] = set()
-    query = sa.select(key).order_by(key)
-    if kind == "run":
-        query = query.where(Run.state != "running")
-    for ids in chunks(session.scalars(query).all()):
-        found = seals(session, kind, ids)
-        seen.update(found)
+def _fits(row: sa.RowMapping) -> bool:
+    try:
+        return bool(row["sha256"] == _hash(row))
+    except TypeError:  # edited into bytes
+        return False
+
+
+def _check_records(session: Session, kind: RecordKind, last_seals: _LastSeals) -> Iterator[RecordFinding]:
+    for rows in chunks(_ids(session, kind)):
+        ids = [id_ for id_, _ in rows]
+        expected = last_seals.of(kind, ids)
+        found = _seals_of_any(session, kind, [id_ for id_, is_final in rows if is_final or id_ in expected])
         wrong = {id_: expected.get(id_) for id_, seal in found.items() if expected.get(id_) != seal}
         names = _names(session, kind, wrong)
         for id_, before in wrong.items():
             yield RecordFinding(kind, id_, "unknown" if before is None else "changed", names[id_])
-    for id_ in sorted(expected.keys() - seen):
+        last_seals.forget(kind, found)
+    for id_ in last_seals.left(kind):
         yield RecordFinding(kind, id_, "missing", f"{kind} {id_}")
+
+
+def _ids(session: Session, kind: RecordKind) -> Iterator[tuple[int, bool]]:
+    """The ids, rising, each with whether it should have a seal: a run gets its own when it ends."""
+    key = sa.inspect(_MODELS[kind]).columns["id"]
+    is_final = Run.state != "running" if kind == "run" else sa.true()
+    query = sa.select(key, is_final.label("is_final")).order_by(key)
+    for row in session.execute(query.execution_options(yield_per=2000)):
+        yield row[0], bool(row[1])
+
+
+def _seals_of_any(session: Session, kind: RecordKind, ids: Sequence[int]) -> dict[int, str]:
+    """The seals, also of records that were edited into something that cannot be read."""
+    try:
+        return seals(session, kind, ids)
+    except (TypeError, ValueError):
+        if len(ids) == 1:
+            return {ids[0]: "unreadable"}
+    half = len(ids) // 2
+    return _seals_of_any(session, kind, ids[:half]) | _seals_of_any(session, kind, ids[half:])
 
 
 def _names(session: Session, kind: RecordKind, ids: Collection[int]) -> dict[int, str]:

@@ -49,6 +49,7 @@ class Item(Base):
         _one_of("kind", ("photograph", "page", "film"), "kind"),
         sa.CheckConstraint("page >= 1", name="page"),
         sa.Index(None, "sha256"),
+        sa.Index(None, "path"),  # what is asked about one picture, in whatever archive
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -318,26 +318,3 @@ class RunColorization:
     candidates: tuple[Candidate, ...] = ()
     shots: tuple[RecordedShot, ...] = ()
     copies: tuple[CopyRecord, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputRecord:
-    """One output that should lie in its folder unaltered, with its source: what `verify` hashes again.
-
-    A colorization's copies are outputs of their own. `shot_references` are those of all shots, each once.
-    """
-
-    colorization_id: int
-    run_id: int
-    archive: str
-    path: str
-    page: int
-    source_sha256: str | None
-    output_root: str
-    output_path: str
-    output_sha256: str
-    output_bytes: int | None
-    reference_library: str | None
-    reference_path: str | None
-    reference_sha256: str | None
-    shot_references: tuple[ReferenceFile, ...] = ()

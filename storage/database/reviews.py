@@ -1,4 +1,7 @@
-"""Reviews: what people decided about colorizations. Every decision is kept, the latest counts."""
+"""Reviews: what people decided about colorizations. Every decision is kept, the latest counts.
+
+What is still to be looked at: `storage.database.review_queue`.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -9,10 +12,8 @@ from sqlalchemy.orm import Session
 from storage.database import events
 from storage.database.connection import Database
 from storage.database.models import Colorization, Item, Reference, Review
-from storage.database.records import Replacement, ReviewDecision, ReviewedItem
+from storage.database.records import Replacement, ReviewDecision
 from storage.database.types import now
-
-_OF_ITEM = tuple(name for name in ReviewedItem.__dataclass_fields__ if name in sa.inspect(Colorization).columns)
 
 
 def decide(
@@ -65,62 +66,6 @@ def decide(
     return db.run_write(work)
 
 
-def queue(
-    db: Database,
-    output_root: str,
-    *,
-    run_id: int | None = None,
-    reviewed: bool | None = None,
-    below: float | None = None,
-    limit: int | None = None,
-    offset: int = 0,
-) -> list[ReviewedItem]:
-    """What is done, and counts, in an output folder, with its latest review; the lowest confidence first.
-
-    Args:
-        reviewed: only what somebody has decided on, or only what nobody has.
-        below: only what has less confidence than this.
-    """
-    conditions = _conditions(output_root, run_id, reviewed, below)
-    latest = _latest()
-    query = (
-        sa.select(
-            *(getattr(Colorization, name) for name in _OF_ITEM),
-            Colorization.id.label("colorization_id"),
-            Item.archive,
-            Item.path,
-            Item.page,
-            Item.kind,
-            Review.decision.label("review"),
-            Review.reviewer,
-            Review.reason,
-            Review.at.label("reviewed_at"),
-        )
-        .join(Item, Item.id == Colorization.item_id)
-        .outerjoin(Review, Review.id == latest)
-        .where(*conditions)
-        .order_by(Colorization.confidence, Colorization.id)
-        .limit(limit)
-        .offset(offset)
-    )
-    return db.run_read(lambda session: [ReviewedItem(**row) for row in session.execute(query).mappings()])
-
-
-def count(
-    db: Database,
-    output_root: str,
-    *,
-    run_id: int | None = None,
-    reviewed: bool | None = None,
-    below: float | None = None,
-) -> int:
-    """How many there are for `queue`."""
-    query = (
-        sa.select(sa.func.count()).select_from(Colorization).where(*_conditions(output_root, run_id, reviewed, below))
-    )
-    return db.run_read(lambda session: session.scalars(query).one())
-
-
 def replacements(db: Database, output_root: str, archive: str) -> list[Replacement]:
     """The references that people chose in place of others, the latest for each item and shot; by path, page, shot."""
     query = (
@@ -152,32 +97,3 @@ def replacements(db: Database, output_root: str, archive: str) -> list[Replaceme
         return sorted(latest.values(), key=lambda one: (one.path, one.page, one.shot or 0))
 
     return db.run_read(work)
-
-
-def _latest() -> sa.ScalarSelect[int]:
-    return (
-        sa.select(Review.id)
-        .where(Review.colorization_id == Colorization.id)
-        .order_by(Review.at.desc(), Review.id.desc())
-        .limit(1)
-        .correlate(Colorization)
-        .scalar_subquery()
-    )
-
-
-def _conditions(
-    output_root: str, run_id: int | None, reviewed: bool | None, below: float | None
-) -> list[sa.ColumnElement[bool]]:
-    found = [
-        Colorization.output_root == output_root,
-        Colorization.state == "done",
-        Colorization.superseded_at.is_(None),
-    ]
-    if run_id is not None:
-        found.append(Colorization.run_id == run_id)
-    if reviewed is not None:
-        is_reviewed = sa.exists().where(Review.colorization_id == Colorization.id)
-        found.append(is_reviewed if reviewed else ~is_reviewed)
-    if below is not None:
-        found.append(Colorization.confidence < below)
-    return found

@@ -45,11 +45,15 @@ def judge(version: str | None, tables: Collection[str], where: str, revisions: t
 
 def standing(connection: Connection, where: str) -> Standing:
     """How the connected database stands to this program; see `judge`."""
-    tables = sa.inspect(connection).get_table_names()
-    version: str | None = None
-    if VERSION_TABLE in tables:
-        version = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))
-    return judge(version, tables, where)
+    return judge(version(connection), sa.inspect(connection).get_table_names(), where)
+
+
+def version(connection: Connection) -> str | None:
+    """The revision that the connected database says it has; None if it says nothing."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return found
 
 
 def ensure(engine: Engine, *, create: bool, upgrade: bool) -> None:
@@ -64,6 +68,7 @@ def ensure(engine: Engine, *, create: bool, upgrade: bool) -> None:
         if engine.dialect.name == "sqlite" and create:
             _use_write_ahead_log(connection)
         found = standing(connection, where)
+        revision = version(connection)
         if found == "older" and not upgrade:
             upgrade = _holds_no_records(connection)
     if found == "current":
@@ -72,8 +77,8 @@ def ensure(engine: Engine, *, create: bool, upgrade: bool) -> None:
         raise DatabaseError(f"{where} holds no records yet: check the name, or make a run first")
     if found == "older" and not upgrade:
         raise SchemaError(
-            f"{where} was made by an older version of this program: make a backup, then run"
-            " `archive-colorizer database upgrade`"
+            f"{where} was made by an older version of this program (schema {revision}, this one needs"
+            f" {REVISIONS[-1]}): run `archive-colorizer database upgrade`, which makes a backup first"
         )
     _migrate(engine, where)
 
@@ -108,12 +113,11 @@ def _migrate(engine: Engine, where: str) -> None:
             _sqlite(connection).execute("PRAGMA foreign_keys=OFF")
         try:
             with connection.begin():
-                if not sqlite:
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+                take_turns(connection)
                 before = standing(connection, where)
                 if before == "current":
                     return
-                _run_alembic(connection)
+                migrate(connection)
                 if before == "older":
                     seal_what_is_not(connection)
                 if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
@@ -130,7 +134,17 @@ def _sqlite(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _run_alembic(connection: Connection) -> None:
+def take_turns(connection: Connection) -> None:
+    """Until the end of the transaction, let no other process make or change the schema.
+
+    On SQLite a writer is alone anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+
+
+def migrate(connection: Connection, revision: str = REVISIONS[-1]) -> None:
+    """Bring an older or empty schema to a revision, in the transaction of the connection."""
     from alembic import command
     from alembic.config import Config
 
@@ -139,4 +153,4 @@ def _run_alembic(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     with _alembic_lock:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)

@@ -51,7 +51,7 @@ def seals(session: Session, kind: RecordKind, ids: Collection[int]) -> dict[int,
 
 def _colorizations(session: Session, ids: Collection[int]) -> dict[int, Mapping[str, Any]]:
     query = (
-        sa.select(*_columns(Colorization, _COLORIZATION), Item.archive, Item.path, Item.page, Item.kind)
+        sa.select(*_columns(Colorization, _COLORIZATION), Item.archive, Item.path, Item.page)
         .join(Item, Item.id == Colorization.item_id)
         .where(Colorization.id.in_(ids))
     )

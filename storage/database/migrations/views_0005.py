@@ -44,10 +44,11 @@ JOIN run u ON u.id = c.run_id
 WHERE c.state = 'done'
 """
 
+# The run is the same in both; that it is said lets PostgreSQL read of one run only its own colorizations.
 _STAGE = """
 SELECT t.run_id, t.colorization_id, i.path, i.page, t.stage, t.seconds
 FROM stage_timing t
-JOIN colorization c ON c.id = t.colorization_id
+JOIN colorization c ON c.id = t.colorization_id AND c.run_id = t.run_id
 JOIN item i ON i.id = c.item_id
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 import sqlalchemy as sa
 
-from storage.database import Database, DatabaseError, colorizations, references, runs
+from storage.database import Database, DatabaseError, colorizations, runs
 from storage.database.records import ItemOutcome, MatchRecord, RunCounts, StageTiming
 from tests.storage.database.samples import (
     ARCHIVE,
@@ -165,29 +165,6 @@ def test_the_database_itself_allows_one_current_row_only(db: Database) -> None:
     both = sa.text("UPDATE colorization SET superseded_at = NULL")
     with pytest.raises(sa.exc.IntegrityError):
         db.run_write(lambda session: session.execute(both))
-
-
-def test_outputs_are_what_should_lie_in_the_folders(db: Database) -> None:
-    (reference_id,) = add_references(db, "r.jpg")
-    a, b, c = add_items(db, "a.tif", "b.tif", "c.tif")
-    first, second = start_run(db), start_run(db, started_at=at(1))
-    chosen = {"reference_id": reference_id, "reference_path": "r.jpg", "reference_sha256": digest("r")}
-    colorizations.record(db, first, [done(a, **chosen), done(b), failed(c)])
-    colorizations.record(db, second, [done(b, output_sha256=digest("2"))])
-    references.retire(db, [reference_id])
-
-    found = colorizations.outputs(db)
-    assert [(o.run_id, o.path, o.output_sha256) for o in found] == [
-        (first, "a.tif", digest("e")),
-        (second, "b.tif", digest("2")),
-    ]
-    assert (found[0].archive, found[0].source_sha256, found[0].output_path) == (
-        ARCHIVE,
-        digest("a"),
-        f"{a}.tif",
-    )
-    assert (found[0].reference_library, found[0].reference_path) == ("/references", "r.jpg")
-    assert [o.path for o in colorizations.outputs(db, first)] == ["a.tif"]
 
 
 def test_planning_sees_only_its_archive(db: Database) -> None:

@@ -68,7 +68,7 @@ def test_an_unreachable_server_is_named_without_the_password() -> None:
         "postgresql://archivist@127.0.0.1:1/provenance?password=geheim",
     ):
         with pytest.raises(DatabaseError, match=r"cannot reach .*provenance at 127\.0\.0\.1:1") as caught:
-            open_database(url)
+            open_database(url, patience_seconds=0.2)
         assert "geheim" not in str(caught.value)
         assert "\n" not in str(caught.value)
 

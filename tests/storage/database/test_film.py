@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage.database import Database, colorizations, items, references
-from storage.database.records import ItemOutcome, MatchRecord, RecordedShot, ReferenceFile, ShotRecord
+from storage.database import Database, colorizations, items
+from storage.database.records import ItemOutcome, MatchRecord, RecordedShot, ShotRecord
 from tests.storage.database.samples import (
     ARCHIVE,
     LIBRARY,
@@ -153,51 +153,6 @@ def test_a_superseded_film_keeps_its_record_but_is_no_output(db: Database) -> No
     assert old.superseded_at is not None
     assert (len(old.shots), len(old.copies)) == (3, 2)
     assert colorizations.current(db, OUTPUT, ARCHIVE)[film].copies == new
-    assert [(o.run_id, o.output_path) for o in colorizations.outputs(db)] == [
-        (second, f"{film}.mkv"),
-        (second, "new.mp4"),
-    ]
-
-
-def test_outputs_are_all_formats_with_the_references_of_all_shots(db: Database) -> None:
-    forest, sea = add_references(db, "forest.jpg", "sea.jpg")
-    film, broken = add_film(db, "film.mkv"), add_film(db, "broken.mkv")
-    (photograph,) = add_items(db, "photograph.tif")
-    first, second = start_run(db), start_run(db, started_at=at(1))
-    shots = film_outcome(film, forest, sea).shots
-    again = shot(4, 50, 59, **from_library(sea, "sea.jpg"))
-    copies = (further_copy("access/film.mp4", output_bytes=7),)
-    colorizations.record(
-        db,
-        first,
-        [
-            film_outcome(film, forest, sea, shots=(*shots, again), copies=copies),
-            failed(broken, shots=shots, copies=(further_copy("broken.mp4"),)),
-        ],
-    )
-    colorizations.record(db, second, [done(photograph, output_path="photograph.tif")])
-    references.retire(db, [sea])
-
-    found = colorizations.outputs(db)
-    main = f"{film}.mkv"
-    assert [(o.run_id, o.output_path) for o in found] == [
-        (first, main),
-        (first, "access/film.mp4"),
-        (second, "photograph.tif"),
-    ]
-    master, copy, picture = found
-    assert (copy.output_sha256, copy.output_bytes) == (digest("c"), 7)
-    assert (copy.colorization_id, copy.path, copy.source_sha256) == (master.colorization_id, "film.mkv", digest("a"))
-    assert set(master.shot_references) == {
-        ReferenceFile(LIBRARY, "forest.jpg", digest("f")),
-        ReferenceFile(LIBRARY, "sea.jpg", digest("s")),
-        ReferenceFile(None, "/home/curator/frame 40.png", digest("g")),
-    }
-    assert len(master.shot_references) == 3
-    assert copy.shot_references == master.shot_references
-    assert picture.shot_references == ()
-    assert colorizations.outputs(db, first) == [master, copy]
-    assert colorizations.outputs(db, second) == [picture]
 
 
 def test_copies_are_recorded_outputs(db: Database) -> None:
@@ -223,7 +178,6 @@ def test_planning_asks_as_often_for_many_films_as_for_one(db: Database) -> None:
     for read in (
         lambda: colorizations.current(db, OUTPUT, ARCHIVE),
         lambda: colorizations.of_run(db, run_id),
-        lambda: colorizations.outputs(db),
     ):
         asked.clear()
         assert len(read()) in (40, 80)

@@ -44,6 +44,7 @@ def upgrade() -> None:
         review.create_foreign_key(op.f("fk_review_reference_id_reference"), "reference", ["reference_id"], ["id"])
     where = sa.text("reference_id IS NOT NULL")
     op.create_index("ix_review_reference_id", "review", ["reference_id"], sqlite_where=where, postgresql_where=where)
+    op.create_index(op.f("ix_item_path"), "item", ["path"])
     _create_event()
     _create_fixity()
     _make_views(VIEWS if _is_sqlite() else {name: VIEWS[name] for name in (*_CHANGED, *_NEW)})
@@ -56,6 +57,7 @@ def downgrade() -> None:
     op.drop_table("event")
     if not _is_sqlite():
         op.execute("DROP FUNCTION event_is_final()")
+    op.drop_index(op.f("ix_item_path"), "item")
     op.execute("DELETE FROM review WHERE decision = 'replaced'")
     op.drop_index("ix_review_reference_id", "review")
     with op.batch_alter_table("review", copy_from=_review_0005()) as review:

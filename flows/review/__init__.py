@@ -1,0 +1,1 @@
+"""Reviews: people look at results and decide; by commands, or on a local page."""

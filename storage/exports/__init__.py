@@ -1,0 +1,1 @@
+"""Exports: what is on record, in the forms in which others take it."""
