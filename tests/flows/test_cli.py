@@ -193,7 +193,9 @@ def test_database_upgrade_says_what_it_did(
     assert run_command(["audit", "runs"]) == 3
     assert "archive-colorizer database upgrade" in capsys.readouterr().err
     assert run_command(["database", "upgrade"]) == 0
-    assert capsys.readouterr().out.startswith(f"upgraded the database {tmp_path / 'provenance.db'} ")
+    backup, upgraded = capsys.readouterr().out.splitlines()
+    assert backup.startswith(f"backup {tmp_path / 'provenance.before-0005.db'}: 1 runs, ")
+    assert upgraded.startswith(f"upgraded the database {tmp_path / 'provenance.db'} ")
 
 
 def test_benchmark_without_a_subcommand_is_one_document(
