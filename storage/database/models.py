@@ -13,31 +13,14 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.database.types import Id, JsonObject, MessageText, UtcDateTime
-
-NAMING_CONVENTION = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
-        int: sa.BigInteger,
-        str: sa.Text,
-        float: sa.Double,
-        datetime: UtcDateTime,
-    }
-
-
-def _one_of(column: str, values: tuple[str, ...], name: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
+from storage.database.base import Base as Base
+from storage.database.base import one_of
+from storage.database.evidence_models import Event as Event
+from storage.database.evidence_models import Fixity as Fixity
+from storage.database.evidence_models import Review as Review
+from storage.database.types import Id, JsonObject, MessageText
 
 
 class Item(Base):
@@ -46,7 +29,7 @@ class Item(Base):
     __tablename__ = "item"
     __table_args__ = (
         sa.UniqueConstraint("archive", "path", "page"),
-        _one_of("kind", ("photograph", "page", "film"), "kind"),
+        one_of("kind", ("photograph", "page", "film"), "kind"),
         sa.CheckConstraint("page >= 1", name="page"),
         sa.Index(None, "sha256"),
         sa.Index(None, "path"),  # what is asked about one picture, in whatever archive
@@ -76,7 +59,7 @@ class Run(Base):
 
     __tablename__ = "run"
     __table_args__ = (
-        _one_of(
+        one_of(
             "state",
             ("running", "completed", "completed_with_failures", "interrupted", "crashed", "failed"),
             "state",
@@ -124,7 +107,7 @@ class Reference(Base):
 
     __tablename__ = "reference"
     __table_args__ = (
-        _one_of("state", ("active", "retired", "failed"), "state"),
+        one_of("state", ("active", "retired", "failed"), "state"),
         sa.CheckConstraint(
             "state <> 'active' OR (sha256 IS NOT NULL AND embedding IS NOT NULL AND embedding_version IS NOT NULL)",
             name="active_complete",
@@ -235,8 +218,8 @@ class Colorization(Base):
     __tablename__ = "colorization"
     __table_args__ = (
         sa.UniqueConstraint("run_id", "item_id"),
-        _one_of("state", ("done", "failed", "skipped"), "state"),
-        _one_of("reference_choice", ("retrieved", "pinned", "self"), "reference_choice"),
+        one_of("state", ("done", "failed", "skipped"), "state"),
+        one_of("reference_choice", ("retrieved", "pinned", "self"), "reference_choice"),
         sa.CheckConstraint(
             "state <> 'done' OR (output_path IS NOT NULL AND output_sha256 IS NOT NULL)",
             name="done_has_output",
@@ -317,7 +300,7 @@ class Shot(Base):
         sa.CheckConstraint("number >= 1", name="number"),
         sa.CheckConstraint("0 <= first_frame AND first_frame <= last_frame", name="first_last"),
         sa.CheckConstraint("frames = last_frame - first_frame + 1", name="frames"),
-        _one_of("reference_choice", ("retrieved", "given", "pinned", "self"), "reference_choice"),
+        one_of("reference_choice", ("retrieved", "given", "pinned", "self"), "reference_choice"),
         sa.Index(None, "run_id"),
         # audit_reference reads this index alone.
         sa.Index("ix_shot_reference_id", "reference_id", "colorization_id", "reference_score", "confidence"),
@@ -381,79 +364,3 @@ class StageTiming(Base):
     stage: Mapped[str]
     seconds: Mapped[float]
     items: Mapped[int] = mapped_column(server_default="1")
-
-
-class Review(Base):
-    """A person's decision on a colorization; the latest counts, all are kept.
-
-    `replaced`: it was made again from the reference `reference_id`; of a film perhaps only its shot `shot`.
-    """
-
-    __tablename__ = "review"
-    __table_args__ = (
-        _one_of("decision", ("approved", "rejected", "replaced"), "decision"),
-        sa.CheckConstraint("(decision = 'replaced') = (reference_id IS NOT NULL)", name="replaced_by"),
-        sa.Index(None, "colorization_id", "at"),
-        sa.Index(
-            "ix_review_reference_id",
-            "reference_id",
-            sqlite_where=sa.text("reference_id IS NOT NULL"),
-            postgresql_where=sa.text("reference_id IS NOT NULL"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    colorization_id: Mapped[int] = mapped_column(Id, sa.ForeignKey("colorization.id"))
-    decision: Mapped[str]
-    reason: Mapped[str | None] = mapped_column(MessageText)
-    reviewer: Mapped[str]
-    at: Mapped[datetime]
-    reference_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("reference.id"))
-    shot: Mapped[int | None]
-
-
-class Event(Base):
-    """Something that happened to the records, written once: rows can be added, not changed or removed.
-
-    `id` counts from 1 without a gap. `records` says, as JSON, which rows of other tables had which digest then
-    (`storage.database.seals`). `sha256` is that of everything here together with that of the event before it.
-    """
-
-    __tablename__ = "event"
-    __table_args__ = (
-        sa.Index(None, "run_id"),
-        sa.Index(None, "colorization_id"),
-        sa.Index(None, "type"),
-    )
-
-    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    at: Mapped[datetime]
-    type: Mapped[str]
-    outcome: Mapped[str | None]
-    agent: Mapped[str] = mapped_column(MessageText)
-    run_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("run.id"))
-    colorization_id: Mapped[int | None] = mapped_column(Id, sa.ForeignKey("colorization.id"))
-    message: Mapped[str | None] = mapped_column(MessageText)
-    records: Mapped[str | None]
-    previous_sha256: Mapped[str | None]
-    sha256: Mapped[str]
-
-
-class Fixity(Base):
-    """What a file was found to be when it was last hashed; `path` is absolute."""
-
-    __tablename__ = "fixity"
-    __table_args__ = (
-        sa.UniqueConstraint("what", "path"),
-        _one_of("what", ("source", "output", "reference"), "what"),
-        _one_of("finding", ("intact", "changed", "missing", "unreadable", "unknown"), "finding"),
-        sa.Index(None, "checked_at"),
-    )
-
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    what: Mapped[str]
-    path: Mapped[str]
-    finding: Mapped[str]
-    expected_sha256: Mapped[str | None]
-    found_sha256: Mapped[str | None]
-    checked_at: Mapped[datetime]
