@@ -20,16 +20,15 @@ from tests.flows.conftest import CommandLine, needs_program, picture
 from tests.flows.documents import leaves, write_pdf
 from tests.flows.film.films import encode
 
-_PROGRAM = """
-from flows.cli import app, entry, review
-if "review" not in [group.name for group in app.app.registered_groups]:
-    app.app.add_typer(review.app, name="review")
-entry.main()
-"""
+REVIEW = [sys.executable, "-m", "flows.cli", "review"]
 WAIT = 120_000  # milliseconds for what computes
 
-TITLE = "document.querySelector('h1')?.textContent"
-PICTURES = "[...document.querySelectorAll('#stage img[src]')].every(one => one.naturalWidth)"
+# a page whose script has not run yet knows no keys
+TITLE = "document.readyState === 'complete' && document.querySelector('h1')?.textContent"
+PICTURES = (
+    "document.readyState === 'complete'"
+    " && [...document.querySelectorAll('#stage img[src]')].every(one => one.naturalWidth)"
+)
 
 Serve = Callable[..., "Server"]
 
@@ -54,7 +53,7 @@ def serve(environment: Mapping[str, str]) -> Iterator[Serve]:
     started: list[subprocess.Popen[str]] = []
 
     def start(output: Path, *arguments: object) -> Server:
-        line = [sys.executable, "-c", _PROGRAM, "review", "serve", "--output", output, "--device", "cpu"]
+        line = [*REVIEW, "serve", "--output", output, "--device", "cpu"]
         process = subprocess.Popen(
             [*map(str, line), "--reviewer", "reviewer 1", *map(str, arguments)],
             stdout=subprocess.PIPE,
@@ -140,7 +139,7 @@ def test_a_review_from_first_to_last(output: Path, browser: Any, serve: Serve) -
     page.click("#begin")
     order = sorted(items_of(output).values(), key=lambda row: row["confidence"])
     names = [str(row["path"]) for row in order]
-    assert page.locator("h1").inner_text() == names[0]
+    wait_until(page, TITLE, names[0])
 
     # the slider, by key and by pointer: all of it grey, all of it in colour
     wait_until(page, PICTURES)
@@ -191,7 +190,7 @@ def test_a_review_from_first_to_last(output: Path, browser: Any, serve: Serve) -
     page.keyboard.press(other.locator("kbd").inner_text())
     page.wait_for_selector("#job:not([hidden])")
     page.wait_for_url(lambda url: url != old_address, timeout=WAIT)
-    assert page.locator("h1").inner_text() == names[2]
+    wait_until(page, TITLE, names[2])
     assert page.locator(".candidate[aria-current]").get_attribute("title") == other_name
     after = items_of(output)[names[2]]
     assert (before["reference_path"] != other_name, after["reference_path"]) == (True, other_name)
@@ -292,7 +291,7 @@ def test_damage_is_told_on_the_page_and_interrupting_ends_the_server(output: Pat
 
 def test_another_reference_by_command(output: Path, environment: Mapping[str, str]) -> None:
     before, copy = items_of(output)["cat.tif"], (output / "cat.tif").read_bytes()
-    line = [sys.executable, "-c", _PROGRAM, "review", "reference", "cat.tif", "#2", "--output", str(output)]
+    line = [*REVIEW, "reference", "cat.tif", "#2", "--output", str(output)]
     variables = {**environment, "ARCHIVE_COLORIZER_REVIEWER": "reviewer 3"}
     ran = subprocess.run(
         [*line, "--device", "cpu"], capture_output=True, text=True, timeout=240, env=variables, check=False
@@ -311,7 +310,7 @@ def test_another_reference_by_command(output: Path, environment: Mapping[str, st
 def test_one_port_for_one_server(output: Path, serve: Serve) -> None:
     first = serve(output)
     port = re.findall(r":(\d+)/", first.address)[0]
-    line = [sys.executable, "-c", _PROGRAM, "review", "serve", "--output", str(output), "--port", port]
+    line = [*REVIEW, "serve", "--output", str(output), "--port", port]
     second = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert second.returncode == 3
     assert f"port {port}" in second.stderr
