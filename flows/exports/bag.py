@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.errors import UsageError
+from flows.exports.places import check_apart
 from flows.exports.premis import nothing_done, write_provenance
 from flows.exports.report import ExportReport, failures, record_export
 from flows.exports.works import UsedReference, Work, is_sequence, used_references, works
@@ -47,7 +48,8 @@ def export_bag(
         UsageError: there is nothing to export, or `target` is no place for it.
     """
     roots = exporting.runs_into(database, output_root, run_id)
-    _check_place(target, {output_root, *(folder for run in roots for folder in (run.archive, run.references_root))})
+    _check_target(target)
+    check_apart(database, target, output_root)
     selection = exporting.Selection(output_root=output_root, run_id=run_id, with_rejected=with_rejected)
     ids = exporting.selected(database, selection)
     if not ids:
@@ -168,18 +170,9 @@ def _message(bag: Bag) -> str:
     return f"bag {path_to_text(bag.path.name)}: {bag.files} files, SHA-256 of manifest-sha256.txt {bag.sha256}"
 
 
-def _check_place(target: Path, folders: set[str]) -> None:
+def _check_target(target: Path) -> None:
     name = path_to_text(target)
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UsageError(f"{name} is not a folder; name a new folder for the bag")
     if target.is_dir() and any(target.iterdir()):
         raise UsageError(f"{name} is not empty; name a new folder for the bag")
-    place = target.resolve()
-    for folder in folders:
-        root = text_to_path(folder).resolve()
-        if place.is_relative_to(root):
-            raise UsageError(
-                f"{name} lies in {path_to_text(root)}, which the run read or wrote; name a folder outside of it"
-            )
-        if root.is_relative_to(place):
-            raise UsageError(f"{name} holds {path_to_text(root)}, which the run read or wrote; name a folder beside it")

@@ -6,11 +6,12 @@ from pathlib import Path
 from flows.errors import UsageError
 from flows.exports.history import ProvenanceEvents
 from flows.exports.objects import Locate, ProvenanceObjects
+from flows.exports.places import check_apart
 from flows.exports.report import ExportReport, record_export
 from storage.database import Database, exporting
 from storage.exports.premis import PremisCounts, write_premis
 from storage.fixity import sha256_file
-from storage.paths import path_to_text, text_to_path
+from storage.paths import path_to_text
 
 
 def export_premis(database: Database, output_root: str, target: Path, run_id: int | None = None) -> ExportReport:
@@ -25,10 +26,7 @@ def export_premis(database: Database, output_root: str, target: Path, run_id: in
     name = path_to_text(target)
     if target.is_dir():
         raise UsageError(f"{name} is a folder; name a file for the PREMIS document, e.g. {name}/premis.xml")
-    for run in exporting.runs_into(database, output_root):
-        for folder in (run.archive, run.references_root):
-            if target.resolve().is_relative_to(text_to_path(folder).resolve()):
-                raise UsageError(f"{name} lies in {folder}, which the run only read; name a file elsewhere")
+    check_apart(database, target, output_root, in_output=True)
     ids = exporting.selected(database, exporting.Selection(output_root=output_root, run_id=run_id, with_kept=True))
     if not ids:
         raise nothing_done(output_root, run_id)

@@ -130,7 +130,10 @@ def _check_files(
 ) -> int:
     busy = {root for root in roots if _has_run_at_work(database, root)}
     for root in sorted(busy):
-        progress.say(f"note: a run is at work in {root}; what it is writing now may be told as changed or missing")
+        progress.say(
+            f"note: a run is at work in {root}; what it is writing now may be told as changed or missing, and files"
+            " that no record tells of are not looked for there"
+        )
     only = roots[0] if wanted.output is not None else None
     ledger.expect(expected_files.expected_files(database, output_root=only, run_id=wanted.run_id))
     if verification is not None:

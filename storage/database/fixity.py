@@ -138,7 +138,7 @@ def contradictions(db: Database, known: Collection[int] = ()) -> list[Checked]:
     """Records that contradict others, where no seal shows it.
 
     A reference whose digest is not what its uses have on record; an item of whose results in an output folder none
-    counts, though there are some.
+    counts, though there are some, or one that a later run had taken the place of.
 
     Args:
         known: colorizations that were found to be changed anyway.
@@ -154,7 +154,7 @@ def contradictions(db: Database, known: Collection[int] = ()) -> list[Checked]:
                 name = f"reference {row['id']}, {row['path']}, as used for colorization {row['colorization_id']}"
                 one = Checked("record", "changed", name, row["expected"], row["sha256"], row["colorization_id"])
                 found.setdefault((row["id"], row["expected"]), one)
-        return [*found.values(), *_none_counts(session)]
+        return [*found.values(), *_none_counts(session), *_older_counts(session)]
 
     return db.run_read(work)
 
@@ -193,6 +193,28 @@ def _none_counts(session: Session) -> Iterator[Checked]:
         page = f", page {row.page}" if row.kind == "page" else ""
         name = f"colorization {row.last} of {row.path}{page}, superseded though nothing took its place"
         yield Checked("record", "changed", name, colorization_id=row.last)
+
+
+def _older_counts(session: Session) -> Iterator[Checked]:
+    """Only what a run left out never takes the place of an earlier result (`colorizations.record`)."""
+    later = sa.orm.aliased(Colorization)
+    query = (
+        sa.select(Colorization.id, Item.path, Item.page, Item.kind, sa.func.max(later.id).label("later"))
+        .join(Item, Item.id == Colorization.item_id)
+        .join(later, sa.and_(later.item_id == Item.id, later.output_root == Colorization.output_root))
+        .where(
+            Colorization.superseded_at.is_(None),
+            later.superseded_at.is_not(None),
+            later.state != "skipped",
+            later.run_id > Colorization.run_id,
+        )
+        .group_by(Colorization.id, Item.path, Item.page, Item.kind)
+        .order_by(Item.path, Item.page, Colorization.id)
+    )
+    for row in session.execute(query):
+        page = f", page {row.page}" if row.kind == "page" else ""
+        name = f"colorization {row.id} of {row.path}{page}, counts though {row.later} took its place"
+        yield Checked("record", "changed", name, colorization_id=row.id)
 
 
 def _row(one: Checked, at: datetime) -> dict[str, Any]:

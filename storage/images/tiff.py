@@ -30,6 +30,8 @@ _MAX_BLOCKS = 1 << 21
 _MAX_SAMPLES = 16
 _MAX_PALETTE = 3 << 8
 _SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
+_PICTURE = frozenset({256, 257, 273, 322, 323, 324})
+"""Tags of which a directory has one if it is to be a picture, however damaged: size, strips, tiles."""
 
 
 @dataclass(frozen=True)
@@ -185,12 +187,18 @@ class _Tags:
 
 
 def read_pages(source: Source) -> tuple[Layout, list[Directory]]:
-    """Layout, and the directories that are pages: thumbnails are not."""
+    """Layout, and the directories that are pages: thumbnails are not, nor what has no picture at all (C2PA keeps its
+    manifest in a directory of its own after the last page)."""
     layout, first = read_layout(source)
     directories = list(read_chain(source, layout, first))
     if not directories:
         raise Refusal("has a damaged TIFF header", "unreadable")
-    pages = [page for page in directories if not _Tags(source, layout, page).one(_SUBFILE) & 1]
+    pages = [
+        page
+        for page in directories
+        if not _Tags(source, layout, page).one(_SUBFILE) & 1
+        and (page is directories[0] or not _PICTURE.isdisjoint(page.entries))
+    ]
     if directories[0] not in pages:
         # The picture itself lies below: so do camera raw files, and their preview is not the master.
         raise Refusal("is a camera's raw file, which is not read here; develop it to TIFF", "unsupported")

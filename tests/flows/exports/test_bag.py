@@ -139,10 +139,10 @@ def test_places_where_no_bag_may_be(colorized: Colorized, tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to(colorized.archive)
     before = sorted(path for root in (colorized.archive, colorized.output) for path in root.rglob("*"))
     for place, reason in {
-        colorized.output / "bag": "lies in",
-        colorized.archive / "new" / "bag": "lies in",
-        colorized.references / "bag": "lies in",
-        tmp_path / "link" / "bag": "lies in",
+        colorized.output / "bag": "one in the other",
+        colorized.archive / "new" / "bag": "one in the other",
+        colorized.references / "bag": "one in the other",
+        tmp_path / "link" / "bag": "one in the other",
         full: "not empty",
         full / "file": "not a folder",
         tmp_path / "link": "not a folder",

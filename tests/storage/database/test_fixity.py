@@ -218,6 +218,22 @@ def test_items_of_which_no_result_counts(db: Database) -> None:
     assert list(events.check(db)) == []
 
 
+def test_an_older_result_put_in_the_place_of_a_newer_one(db: Database) -> None:
+    ids = items.upsert(db, [item("a.tif"), item("book.tif", kind="page", page=3), item("c.tif")])
+    for _ in range(2):
+        colorizations.record(db, start_run(db, started_at=None), [done(id_) for id_ in ids.values()])
+    left_out = failed(ids["a.tif", 1], state="skipped", error_type="in_colour")
+    colorizations.record(db, start_run(db, started_at=None), [left_out])
+    assert fixity.contradictions(db) == []
+    with by_hand(db.url) as connection:
+        connection.exec_driver_sql("UPDATE colorization SET superseded_at = created_at WHERE id = 5")
+        connection.exec_driver_sql("UPDATE colorization SET superseded_at = NULL WHERE id = 2")
+    (found,) = fixity.contradictions(db)
+    assert found.path == "colorization 2 of book.tif, page 3, counts though 5 took its place"
+    assert (found.finding, found.colorization_id) == ("changed", 2)
+    assert list(events.check(db)) == []
+
+
 def test_where_nobody_may_write_a_verification_cannot_begin(db: Database, tmp_path: Path) -> None:
     add_items(db, "a.tif")
     if db.dialect == "sqlite":

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from storage.images import read_metadata
+from storage.errors import UnreadableImage
+from storage.images import identify_pages, read_master, read_metadata
 from storage.images.exif import Exif, read_exif
 from storage.images.records import Pixels
 from storage.images.source import Source
@@ -101,3 +102,21 @@ def test_a_directory_read_back_is_sorted_and_aligned(tmp_path: Path, ours: dict[
     for page in pages:
         assert page.offset % 2 == 0
         assert list(page.entries) == sorted(page.entries)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_directory_without_a_picture_is_no_page(tmp_path: Path, order: str) -> None:
+    """As C2PA puts one with its manifest behind the last page."""
+    pixels = bytes(range(64))
+    page = (described(8, 8, 8, 64), pixels)
+    manifest: Tags = {52545: (UNDEFINED, [7] * 40)}
+    damaged: Tags = {256: (LONG, [8]), 257: (LONG, [8])}
+    crafted(tmp_path / "signed.tif", order, [page, page, (manifest, b"")])
+    assert [found.pages for found in identify_pages(tmp_path / "signed.tif")] == [2, 2]
+    assert read_master(tmp_path / "signed.tif", page=2).pixels.tobytes() == pixels
+    crafted(tmp_path / "lost.tif", order, [page, (damaged, b"")])
+    with pytest.raises(UnreadableImage, match="page 2"):
+        identify_pages(tmp_path / "lost.tif")
+    crafted(tmp_path / "nothing.tif", order, [(manifest, b"")])
+    with pytest.raises(UnreadableImage, match="damaged"):
+        identify_pages(tmp_path / "nothing.tif")
