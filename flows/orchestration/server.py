@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from flows.errors import EnvironmentProblem
+from storage.fixity import atomic_write
 
 START_LIMIT_SECONDS = 120.0
 USUAL_PORT = 4200
@@ -139,7 +140,8 @@ class PrefectServer:
             fcntl.flock(self.starting, fcntl.LOCK_UN)
         os.environ["PREFECT_API_URL"] = self.url
         if self.announcement is not None:
-            self.announcement.write_text(self.url, encoding="utf-8")
+            with atomic_write(self.announcement) as partial:  # others read it as soon as it is there
+                partial.write_text(self.url, encoding="utf-8")
 
     def is_gone(self) -> bool:
         """Whether there is no server any more. One that is only slow to answer is still there."""
