@@ -65,22 +65,25 @@ def check_complete(output: Path) -> None:
     assert not list(output.rglob(f"*{PARTIAL_SUFFIX}"))
 
 
+def is_at_work(output: Path, copies: int) -> bool:
+    """Whether there is a database, and as many copies."""
+    return (output / "provenance.db").exists() and len([*output.rglob("*.tif")]) >= copies
+
+
 def test_kill_at_random_moments(
     many: Path, references: Path, tmp_path: Path, environment: dict[str, str], command: CommandLine
 ) -> None:
     moments = random.Random(7)
     common = ["--references", references, "--size", 128, "--batch-size", 4, "--no-prefect"]
-    began = time.monotonic()
-    assert command("run", many, *common, "--output", tmp_path / "whole").returncode == 0
-    length = time.monotonic() - began
-    check_complete(tmp_path / "whole")
     killed = 0
     for number in range(ROUNDS):
         output = tmp_path / f"round-{number}"
         arguments = ["run", many, *common, "--output", output]
         with start(arguments, environment) as process:
-            # the first part of a run is imports; most kills shall hit the work
-            time.sleep(length * moments.uniform(0.3, 1.0))
+            copies = moments.randrange(ITEMS - 4)  # then it is at work, however fast the machine is
+            while process.poll() is None and not is_at_work(output, copies):
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 0.3))
             process.kill()
         killed += process.returncode == -signal.SIGKILL
         answer = command(*arguments)
@@ -126,8 +129,9 @@ def test_locked_output_is_refused(
     output = tmp_path / "output"
     arguments = ["run", many, "--references", references, "--size", 128, "--no-prefect", "--output", output]
     with start(arguments, environment) as process:
-        while not (output / "provenance.db").exists() and process.poll() is None:
+        while not is_at_work(output, 0) and process.poll() is None:
             time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)  # so that it is still there when the other begins
         answer = command(*arguments)
         assert process.poll() is None
         process.kill()
