@@ -103,6 +103,13 @@ class Engine:
             self._smaller = load_colorizer(self.settings, self.device, size)
         return self._smaller
 
+    @property
+    def threads(self) -> int:
+        """How many threads compute on the CPU: sums are cut up among them, so that the last bits hang on it."""
+        import torch
+
+        return torch.get_num_threads()
+
     def free_memory(self) -> None:
         """Give back what the device keeps in reserve."""
         import gc
@@ -112,6 +119,19 @@ class Engine:
         gc.collect()
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def with_threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads on the CPU within the block; None: with as many as anyway."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,13 +15,13 @@ from flows.batch import BatchWorker
 from flows.destination import Destination
 from flows.documents.job import DocumentJob, DocumentTools
 from flows.encoded_references import EncodedReferences
-from flows.engine import Engine
+from flows.engine import Engine, with_threads
 from flows.errors import UsageError
 from flows.failures import ItemFailure
 from flows.film.given import GivenReferences
 from flows.film.job import FilmJob, FilmTools
 from flows.planning import PendingItem, make_plan
-from flows.progress import Progress
+from flows.progress import SilentProgress
 from flows.recorded import (
     RecordedReferences,
     RecordedShotReferences,
@@ -69,9 +69,8 @@ class Reproducer:
         device: as for a run; None: that on record.
     """
 
-    def __init__(self, database: Database, progress: Progress, *, keep: Path | None = None, device: str | None = None):
+    def __init__(self, database: Database, *, keep: Path | None = None, device: str | None = None):
         self._database = database
-        self._progress = progress
         self._keep = keep
         self._device = device
         self._engines: dict[tuple[object, ...], Engine] = {}
@@ -109,7 +108,8 @@ class Reproducer:
 
     def _compare(self, rows: Sequence[RunColorization], run: StoredRun, output: Path) -> Iterator[Reproduced]:
         try:
-            outcomes = self._made_again(rows, run, output)
+            with with_threads(run.parameters.get("threads")):
+                outcomes = self._made_again(rows, run, output)
         except (ItemFailure, StorageError, OSError) as error:
             yield from (_failed(row, str(getattr(error, "message", error))) for row in rows)
             return
@@ -193,7 +193,7 @@ class Reproducer:
                 settings.output,
                 destination,
                 ThumbnailFolder(Path(folder)),
-                self._progress,
+                SilentProgress(),  # what is counted here is items
             )
             job = FilmJob(tools, item)
             for group in job.open():

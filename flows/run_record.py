@@ -71,6 +71,7 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             "max_pixels": settings.max_pixels,
             "sequences": settings.sequences,
             "sequence_rate": str(settings.sequence_rate),
+            "threads": engine.threads,
             **_conditions(settings),
             **_files(settings),
         },

@@ -42,7 +42,7 @@ def reproduce(
         )
         progress.begin(len(chosen), "items")
         found = []
-        with Reproducer(opened, progress, keep=keep, device=device) as reproducer:
+        with Reproducer(opened, keep=keep, device=device) as reproducer:
             for rows in chosen:
                 results = reproducer.reproduce(rows)
                 found += results

@@ -71,6 +71,22 @@ def test_every_kind_of_item_gives_the_same_bytes(root: Path, command: CommandLin
     assert [outcome for outcome, _ in events(root)[before:]] == ["identical"] * len(recorded)
 
 
+def test_the_bytes_do_not_hang_on_the_number_of_threads(
+    archive: Path, references: Path, tmp_path: Path, command: CommandLine
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["--references", references, "--output", output, "--size", 256, "--device", "cpu", "--no-prefect"]
+    ran = command("run", archive, *arguments, OMP_NUM_THREADS="1")
+    assert ran.returncode == 0, ran.stderr
+    with sqlite3.connect(output / "provenance.db") as database:
+        ((parameters,),) = database.execute("SELECT parameters FROM run").fetchall()
+    assert json.loads(parameters)["threads"] == 1
+    for count in "23":
+        again = command("reproduce", "--sample", 3, "--output", output, "--format", "json", OMP_NUM_THREADS=count)
+        assert again.returncode == 0, again.stdout
+        assert {row["finding"] for row in json.loads(again.stdout)} == {"identical"}
+
+
 def test_a_sample_is_taken_of_all_items(root: Path, command: CommandLine) -> None:
     ran = command("reproduce", "--sample", 2, "--output", root / "out", "--format", "json")
     assert ran.returncode == 0, ran.stderr
