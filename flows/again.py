@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.archive_run import execute, open_run
 from flows.encodings import predict
 from flows.engine import Engine
 from flows.errors import UsageError
 from flows.failures import ItemFailure
 from flows.progress import Progress
 from flows.recorded import ingested, recorded_settings, reference_file
+from flows.running import execute, open_run
 from flows.settings import RunSettings
 from flows.unfinished import short
 from storage.database import Database, colorizations, references, reviews, runs

@@ -1,6 +1,6 @@
-"""One run over an archive, step by step: open, prepare, start, index, batches, finish.
+"""One run over an archive, step by step: prepare, start, index, jobs, finish. `flows.running` takes it through them.
 
-These are plain functions; `flows.orchestration.flow` wraps the same steps in Prefect.
+No Prefect here: `flows.orchestration.flow` puts the same jobs on record there.
 """
 
 import time
@@ -13,30 +13,30 @@ from typing import TypeVar
 
 from flows.documents.workfolder import sweep_documents
 from flows.engine import Engine
-from flows.errors import UsageError
 from flows.film.choosing import ByHand
 from flows.film.given import GivenReferences
 from flows.film.workfolder import sweep
 from flows.ingest import IngestedItem, ingest_archive
-from flows.output_lock import locked
 from flows.pins import PinnedReferences, Pins
 from flows.planning import Plan, describe_plan, make_plan, name_of, output_is_there
 from flows.progress import Progress
-from flows.reference_index import INDEX_FOLDER, index_references
-from flows.report.evidence import read_evidence
-from flows.report.gallery import gallery_folder, write_gallery
+from flows.reference_index import index_references
+from flows.report.run_gallery import show_run
 from flows.requests import requests_of
 from flows.run_record import run_record
 from flows.settings import RunSettings
-from flows.step import Step
-from flows.steps import Reporting, make_steps
 from flows.stopwatch import peak_memory_bytes
 from flows.summary import FailedItem, RunSummary, Tally
-from storage.database import Database, DatabaseError, colorizations, open_database, runs
+from flows.version import code_version
+from flows.work.coordination import do_all
+from flows.work.courses import courses_of
+from flows.work.crew import Crew
+from flows.work.order import Order
+from flows.work.threads import worker_threads
+from flows.work.workshop import Reports, Workshop
+from storage.database import Database, colorizations, runs
 from storage.database.records import CurrentColorization, ItemOutcome, RunState, StageTiming
 from storage.decoding import Decoder
-from storage.errors import StorageError
-from storage.fixity import sweep_partial_files
 from storage.paths import path_to_text
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ Nothing = Callable[[], None]
 
 
 class ArchiveRun:
-    """A run in progress. The output folder is locked, database and decoder are open (see `open_run`)."""
+    """A run in progress. The output folder is locked, database and decoder are open (see `flows.running.open_run`)."""
 
     def __init__(self, settings: RunSettings, database: Database, decoder: Decoder, progress: Progress) -> None:
         self.settings = settings
@@ -52,14 +52,12 @@ class ArchiveRun:
         self._decoder = decoder
         self.progress = progress
         self.run_id: int | None = None
-        self.steps: list[Step] = []
-        """The work in small pieces, to be done in order; a step may put others behind it."""
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._stages: dict[str, float] = {}
         self._items = {"load": 1, "plan": 1}  # what a stage handled; the others handle the outcomes
         self._is_finished = False
-        self._batch_seconds = 0.0
+        self._workshop: Workshop | None = None
         self._tally = Tally()
         self._engine: Engine | None = None
         self._plan: Plan | None = None
@@ -77,6 +75,16 @@ class ArchiveRun:
     def engine(self) -> Engine:
         """The networks; there after `prepare`."""
         return _there(self._engine)
+
+    @property
+    def _threads(self) -> int:
+        """With which the networks compute, here or in each worker."""
+        return worker_threads(self.settings) if self.settings.workers > 1 else self.engine.threads
+
+    @property
+    def workshop(self) -> Workshop:
+        """What this process does jobs with, and the order that others are given; there after `index_references`."""
+        return _there(self._workshop)
 
     def prepare(self, on_likely_work: Nothing = lambda: None) -> Plan:
         """Ingest the archive, load the networks and plan.
@@ -147,8 +155,6 @@ class ArchiveRun:
     def index_references(self) -> None:
         """Bring the references into the database and the index; only what is new is embedded. Starts the run.
 
-        The steps of the work are there afterwards.
-
         Raises:
             UsageError: there is no usable reference.
         """
@@ -161,11 +167,17 @@ class ArchiveRun:
             )
         self._at_end.callback(library.close)
         runs.set_index_version(self.database, run_id, library.index_version)
-        reporting = Reporting(self._record, self._on_outcome, self._count, self.progress)
         by_hand = ByHand(self._given, PinnedReferences(self._pins, library))
-        self.steps += make_steps(
-            self.plan, self.engine, self._decoder, library, by_hand, self.database, run_id, reporting
+        finished = {path: id_ for (path, _), id_ in self.plan.finished.items() if id_ is not None}
+        order = Order(
+            settings=self.settings,
+            run_id=run_id,
+            code_version=code_version(),
+            threads=self._threads,
+            finished=finished if self.settings.variety else {},
         )
+        reports = Reports(self.progress, self._on_outcome, self._count, self._recorded_in)
+        self._workshop = Workshop(order, self.engine, self._decoder, library, by_hand, self.database, reports)
 
     def start(self, flow_run_id: str | None = None) -> int:
         """Record that the run has begun, and the outcomes that are known already. Returns the run's id.
@@ -176,7 +188,7 @@ class ArchiveRun:
             if flow_run_id is not None:
                 runs.set_flow_run_id(self.database, self.run_id, flow_run_id)
             return self.run_id
-        record = run_record(self.settings, self.engine, self._started_at, flow_run_id)
+        record = run_record(self.settings, self.engine, self._started_at, flow_run_id, self._threads)
         self.run_id = runs.start(self.database, record)
         runs.set_planned(
             self.database,
@@ -190,22 +202,20 @@ class ArchiveRun:
             self._count(outcome)
         return self.run_id
 
-    def do_step(self, number: int) -> dict[str, int]:
-        """Do one step, by its number from 0. Returns counts only: a small record."""
-        before = (self._tally.done, self._tally.failed)
-        start = time.monotonic()
-        self.steps[number + 1 : number + 1] = self.steps[number]() or ()
-        self._batch_seconds += time.monotonic() - start
-        return {"done": self._tally.done - before[0], "failed": self._tally.failed - before[1]}
+    def do_jobs(self, crew: Crew) -> None:
+        """Have everything done that is pending. What that takes beyond the jobs is the stage `orchestrate`.
 
-    @contextmanager
-    def orchestrated(self) -> Iterator[None]:
-        """Around all batches: what they take beyond their own work is the stage `orchestrate`."""
-        if photographs := sum(item.kind != "film" for item in self.plan.pending):
+        Raises:
+            FlowError, DatabaseError: what ends the run.
+        """
+        pending = self.plan.pending
+        if self.settings.is_spread:
+            self.progress.begin(len(pending), "items")
+        elif photographs := sum(item.kind != "film" for item in pending):
             self.progress.begin(photographs, "pictures")
         start = time.monotonic()
-        yield
-        self._stages["orchestrate"] = time.monotonic() - start - self._batch_seconds
+        do_all(courses_of(self.plan, self.settings.batch_size, self._record_lost), crew)
+        self._stages["orchestrate"] = time.monotonic() - start - crew.seconds
 
     def finish(self, error: BaseException | None = None) -> RunSummary:
         """Record the end of the run and write its gallery."""
@@ -222,7 +232,7 @@ class ArchiveRun:
         runs.record_timings(self.database, run_id, timings)
         runs.finish(self.database, run_id, state, message)
         self._is_finished = True
-        return self.summary(show(self.database, run_id, self.settings.output, self.progress))
+        return self.summary(show_run(self.database, run_id, self.settings.output, self.progress))
 
     @contextmanager
     def finished_on_error(self) -> Iterator[None]:
@@ -265,83 +275,21 @@ class ArchiveRun:
         with self._timed("record"):
             colorizations.record(self.database, _there(self.run_id), list(outcomes))
 
+    def _recorded_in(self, seconds: float) -> None:
+        self._stages["record"] = self._stages.get("record", 0.0) + seconds
+
+    def _record_lost(self, outcomes: Sequence[ItemOutcome]) -> None:
+        """What no worker could record."""
+        self._record(outcomes)
+        for outcome in outcomes:
+            self._on_outcome(outcome)
+
     def _on_outcome(self, outcome: ItemOutcome) -> None:
         self._count(outcome)
         self.progress.advance(failed=outcome.state == "failed")
 
     def _count(self, outcome: ItemOutcome) -> None:
         self._tally.add(outcome, self._names[outcome.item_id])
-
-
-@contextmanager
-def open_run(settings: RunSettings, progress: Progress) -> Iterator[ArchiveRun]:
-    """Lock the output folder, open its database, and clear up after a run that was killed.
-
-    Raises:
-        UsageError: the folder for galleries or index is a link to elsewhere.
-        EnvironmentProblem: another run holds the folder.
-        DatabaseError: the database cannot be used.
-    """
-    for folder in (gallery_folder(settings.output, 0).parent, settings.output / INDEX_FOLDER):
-        if not folder.resolve().is_relative_to(settings.output):
-            raise UsageError(f"{folder} is a link that leads out of the output folder; remove the link")
-    with locked(settings.output) as held:
-        if not held:
-            progress.say("note: this file system knows no locks on folders; start no second run into the same output")
-        with open_database(settings.database_url) as database, Decoder() as decoder:
-            crashed = runs.abandon_dead(database, path_to_text(settings.output))
-            swept = sweep_partial_files(settings.output)
-            if crashed or swept:
-                progress.say(f"an earlier run was cut off; going on from there ({swept} half-written files removed)")
-            if crashed:
-                _show_crashed(settings, database, progress)
-            run = ArchiveRun(settings, database, decoder, progress)
-            with run.finished_on_error():
-                yield run
-
-
-def _show_crashed(settings: RunSettings, database: Database, progress: Progress) -> None:
-    """The gallery of the run that was cut off, with the thumbnails that it left."""
-    run = runs.latest(database, path_to_text(settings.output))
-    if run is not None and run.state == "crashed":
-        show(database, run.id, settings.output, progress)
-
-
-def show(database: Database, run_id: int, output: Path, progress: Progress) -> Path | None:
-    """Write the gallery of a run that has ended; that it cannot be written is a note, since the copies are there."""
-    try:
-        run, rows = _there(runs.get(database, run_id)), colorizations.of_run(database, run_id)
-        return write_gallery(run, rows, output, read_evidence(database, run_id))
-    except (OSError, StorageError, DatabaseError) as error:
-        progress.say(f"note: the gallery of run {run_id} could not be written ({error}); `report {run_id}` makes it")
-        return None
-
-
-def run_archive(settings: RunSettings, progress: Progress) -> RunSummary:
-    """A whole run without Prefect."""
-    with open_run(settings, progress) as run:
-        if not run.prepare().has_work:
-            return run.summary()
-        run.index_references()
-        return execute(run)
-
-
-def execute(
-    run: ArchiveRun, do_step: Callable[[int], object] | None = None, flow_run_id: str | None = None
-) -> RunSummary:
-    """Start a prepared run, do its steps one after the other, and finish it, however it ends.
-
-    Args:
-        do_step: does a step by its number, in place of the run's own method (Prefect's task).
-    """
-    with run.finished_on_error():
-        run.start(flow_run_id)
-        with run.orchestrated():
-            number = 0
-            while number < len(run.steps):
-                (do_step or run.do_step)(number)
-                number += 1
-        return run.finish()
 
 
 def _end_state(error: BaseException | None, summary: RunSummary) -> RunState:

@@ -2,11 +2,11 @@
 
 import sys
 
-from flows.archive_run import open_run, run_archive
 from flows.dry_run import dry_run
 from flows.errors import ExitCode, LeaveAtOnce
 from flows.progress import Progress, shown
 from flows.result_table import print_summary
+from flows.running import open_run, run_archive
 from flows.settings import RunSettings
 from flows.summary import RunSummary
 

@@ -25,7 +25,7 @@ CHUNK_BYTES = 192 * 1024 * 1024
 # failures that may be gone without the master having changed: the next run tries again by itself
 PASSING = frozenset(
     {"changed", "in_the_way", "no_reference", "not_written", "out_of_memory", "outside_output"}
-    | {"reference_changed", "unreadable", "unwritable"}
+    | {"reference_changed", "unreadable", "unwritable", "worker_died"}
 )
 
 

@@ -32,7 +32,7 @@ def recorded_settings(run: StoredRun, database: Database, device: str) -> RunSet
     Raises:
         UsageError: a folder or file that it used is not there any more.
     """
-    names = [name for name in RunSettings.model_fields if name in run.parameters]
+    names = [name for name in RunSettings.model_fields if name in run.parameters and name != "cluster"]
     given = {name: _setting(name, run.parameters[name]) for name in names}
     return run_settings(
         given
@@ -43,6 +43,7 @@ def recorded_settings(run: StoredRun, database: Database, device: str) -> RunSet
             "database": database.url,
             "device": device,
             "prefect": False,
+            "workers": 1,
         }
     )
 

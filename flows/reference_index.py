@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.decoding import Decoder
 
 if TYPE_CHECKING:  # see flows.engine
-    from retrieval import SearchableLibrary
+    from retrieval import BorrowedLibrary, ReferenceLibrary, SearchableLibrary
 
 INDEX_FOLDER = ".archive-colorizer/index"  # in the output folder; can be thrown away, it is made again
 _FAILURES_SHOWN = 10
@@ -30,20 +30,12 @@ def index_references(
     Raises:
         UsageError: not one reference can be used, or the filter leaves none.
     """
-    from retrieval import BorrowedLibrary, ReferenceLibrary
+    from retrieval import BorrowedLibrary
 
     progress.say(f"looking through the references {settings.references}")
-    if ReferenceLibrary.is_library(settings.references):
-        borrowed = BorrowedLibrary(settings.references, engine.embedder, database, run_id, read=decoder.read)
-        return _usable(borrowed, settings, engine), len(borrowed)
-    library = ReferenceLibrary(
-        database,
-        settings.output / INDEX_FOLDER,
-        engine.embedder,
-        library_root=settings.references,
-        run_id=run_id,
-        read=decoder.read,
-    )
+    library = open_references(settings, database, engine, decoder, run_id)
+    if isinstance(library, BorrowedLibrary):
+        return _usable(library, settings, engine), len(library)
     report = library.add([settings.references], progress=counted(progress, "references"))
     for failed in report.failed[:_FAILURES_SHOWN]:
         progress.say(f"reference left out: {failed.message}")
@@ -51,6 +43,24 @@ def index_references(
         progress.say(f"... and {len(report.failed) - _FAILURES_SHOWN} more references left out")
     handled = report.added + report.unchanged + report.left_out + len(report.failed)
     return _usable(library, settings, engine), handled
+
+
+def open_references(
+    settings: RunSettings, database: Database, engine: Engine, decoder: Decoder, run_id: int
+) -> "ReferenceLibrary | BorrowedLibrary":
+    """The references as they are on record, without looking through their folder. Close the library."""
+    from retrieval import BorrowedLibrary, ReferenceLibrary
+
+    if ReferenceLibrary.is_library(settings.references):
+        return BorrowedLibrary(settings.references, engine.embedder, database, run_id, read=decoder.read)
+    return ReferenceLibrary(
+        database,
+        settings.output / INDEX_FOLDER,
+        engine.embedder,
+        library_root=settings.references,
+        run_id=run_id,
+        read=decoder.read,
+    )
 
 
 def _usable(library: "SearchableLibrary", settings: RunSettings, engine: Engine) -> "SearchableLibrary":

@@ -15,7 +15,7 @@ from flows.batch import BatchWorker
 from flows.destination import Destination
 from flows.documents.job import DocumentJob, DocumentTools
 from flows.encoded_references import EncodedReferences
-from flows.engine import Engine, with_threads
+from flows.engine import Engine, is_out_of_memory, with_threads
 from flows.errors import UsageError
 from flows.failures import ItemFailure
 from flows.film.given import GivenReferences
@@ -197,7 +197,12 @@ class Reproducer:
             )
             job = FilmJob(tools, item)
             for group in job.open():
-                job.colorize(group)
+                try:
+                    job.colorize(group)
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    raise ItemFailure("out_of_memory", f"{item.path}: not enough memory to make it again") from error
             outcome = job.finish()
             job.clear()
             return [outcome]

@@ -41,8 +41,14 @@ FILES = ("reference", "pins", "only_references", "never_references", "vgg_weight
 """Settings that name a file or folder besides archive, references and output."""
 
 
-def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow_run_id: str | None) -> RunRecord:
-    """The run's row at its start. The version of the reference index follows when the references are indexed."""
+def run_record(
+    settings: RunSettings, engine: Engine, started_at: datetime, flow_run_id: str | None, threads: int
+) -> RunRecord:
+    """The run's row at its start. The version of the reference index follows when the references are indexed.
+
+    Args:
+        threads: with which its networks compute, in each process.
+    """
     return RunRecord(
         archive=path_to_text(settings.archive),
         output_root=path_to_text(settings.output),
@@ -71,7 +77,9 @@ def run_record(settings: RunSettings, engine: Engine, started_at: datetime, flow
             "max_pixels": settings.max_pixels,
             "sequences": settings.sequences,
             "sequence_rate": str(settings.sequence_rate),
-            "threads": engine.threads,
+            "threads": threads,
+            "workers": settings.workers,
+            "cluster": settings.cluster,
             **_conditions(settings),
             **_files(settings),
         },

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
@@ -85,6 +86,10 @@ class RunSettings(FilterSettings):
     retry_failed: bool = Field(False, description="try again what failed in an earlier run")
     dry_run: bool = Field(False, description="only say what would be done")
     vgg_weights: Folder | None = Field(None, description="VGG-16 weights of your own (torchvision format)")
+    workers: int = Field(1, ge=1, le=256, description="worker processes on this machine; 1: the run's own process")
+    cluster: str | None = Field(
+        None, pattern=r"^(tcp|tls)://\S+:\d+$", description="address of a Dask scheduler whose workers do the work"
+    )
     prefect: bool = Field(True, description="record the run in Prefect")
 
     @model_validator(mode="after")
@@ -108,6 +113,7 @@ class RunSettings(FilterSettings):
             if len(set(formats.split(","))) < len(formats.split(",")):
                 raise ValueError(f"--{option}: {formats} names a format twice; name each once")
         self._check_apart()
+        self._check_cluster()
         return self
 
     def _check_apart(self) -> None:
@@ -125,6 +131,22 @@ class RunSettings(FilterSettings):
         database = sqlite_path(self.database_url)
         if database is not None and database.resolve().is_relative_to(archive):
             raise ValueError(f"the database {database} lies inside the archive; choose a place elsewhere")
+
+    def _check_cluster(self) -> None:
+        if self.cluster is None:
+            return
+        if self.workers > 1:
+            raise ValueError("--workers are started on this machine, --cluster has its own; give one of the two")
+        host = (urlsplit(self.cluster).hostname or "").lower()
+        if sqlite_path(self.database_url) is not None and host not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError(
+                "workers on other machines cannot share a SQLite file; give a PostgreSQL --database for --cluster"
+            )
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether other processes do the work."""
+        return self.cluster is not None or self.workers > 1
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -206,6 +228,7 @@ def _first_line(error: ValidationError) -> str:
             "device": "auto, cpu, cuda or cuda:N",
             "format": "tiff, png or jp2, or several with commas",
             "film_format": "ffv1, h264 or prores, or several with commas",
+            "cluster": "an address like tcp://scheduler:8786",
             "access": "jpeg, or jpeg:2048 for a long side of 2048 pixels",
         }
         return f"{option}: {problem['input']!r} is not known; use {known[name]}"

@@ -50,7 +50,7 @@ def measure_archive(items: int, side: int, size: int, device: str, attention: st
     with TemporaryDirectory(prefix="archive-colorizer-benchmark-") as scratch, as_file(files("flows") / "demo") as demo:
         archive, output = Path(scratch, "archive"), Path(scratch, "output")
         archive.mkdir()
-        _make_photographs(demo / "archive", archive, items, side)
+        make_photographs(demo / "archive", archive, items, side)
         command = [sys.executable, "-m", "flows.cli", "run", str(archive), "--references", str(demo / "references")]
         command += ["--output", str(output), "--size", str(size), "--device", device, "--attention", attention]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("ARCHIVE_COLORIZER_")}
@@ -61,7 +61,7 @@ def measure_archive(items: int, side: int, size: int, device: str, attention: st
         return _read_figures(output)
 
 
-def _make_photographs(source: Path, target: Path, count: int, side: int) -> None:
+def make_photographs(source: Path, target: Path, count: int, side: int) -> None:
     """Crops of the bundled photographs, enlarged to a long side of ``side``; every one another crop."""
     originals = sorted(source.rglob("*.jpg"))
     for number in range(count):

@@ -187,6 +187,20 @@ VggWeights = Annotated[
     Path | None,
     typer.Option("--vgg-weights", metavar="PATH", help="VGG-16 weights of your own, in torchvision's format."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Worker processes on this machine, each with its own GPU where there are several (default 1: none).",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="ADDRESS", help="Dask scheduler whose workers do the work, like tcp://scheduler:8786."
+    ),
+]
 Prefect = Annotated[
     bool | None,
     typer.Option("--prefect/--no-prefect", help="Record the run in Prefect (default --prefect)."),

@@ -36,6 +36,8 @@ def run(
     vgg_weights: options.VggWeights = None,
     max_pixels: options.MaxPixels = None,
     retry_failed: options.RetryFailed = None,
+    workers: options.Workers = None,
+    cluster: options.Cluster = None,
     dry_run: options.DryRun = None,
     prefect: options.Prefect = None,
 ) -> int:

@@ -49,6 +49,8 @@ def serve(
     vgg_weights: options.VggWeights = None,
     max_pixels: options.MaxPixels = None,
     retry_failed: options.RetryFailed = None,
+    workers: options.Workers = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Colorize an archive on a schedule, until stopped (exit code 0).
 

@@ -44,17 +44,21 @@ class DocumentJob:
     are missing. A document has copies only if no page of it failed; pages that are left out are in it as they were.
 
     Args:
-        pages: those that are to be colorized, in their order.
+        pages: those that are to be colorized, in their order; for `colorize` some of them suffice.
+        outcomes: of pages that were made elsewhere, for `finish`.
     """
 
-    def __init__(self, tools: DocumentTools, pages: Sequence[PendingItem]) -> None:
+    def __init__(
+        self, tools: DocumentTools, pages: Sequence[PendingItem], outcomes: Sequence[ItemOutcome] = ()
+    ) -> None:
         self.pages = {item.item_id: item for item in pages}
         self._tools = tools
         self._first = pages[0]
         self._path = tools.archive / text_to_path(self._first.path)
         document = identity(path_to_text(tools.archive), self._first.path)
         self._folder = PageFolder(tools.output, document, self._first.request_key)
-        self._outcomes: dict[int, ItemOutcome] = {}
+        self.outcomes = {outcome.item_id: outcome for outcome in outcomes}
+        """Of the pages that are made, by item id."""
 
     def open(self) -> list[tuple[PendingItem, ...]]:
         """Claim the copies' places; returns batches of the pages that are to be made.
@@ -70,9 +74,9 @@ class DocumentJob:
         for item in self.pages.values():
             kept = self._folder.kept(item.page, item.request_key)
             if kept is None or kept.item_id != item.item_id:
-                missing.append(self._as_page(item))
+                missing.append(item)
             else:
-                self._outcomes[item.item_id] = kept
+                self.outcomes[item.item_id] = kept
                 self._show(item)
         return cut_into_batches(missing, self._tools.engine.settings.batch_size)
 
@@ -82,7 +86,7 @@ class DocumentJob:
         Raises:
             EnvironmentProblem, DatabaseError: as `BatchWorker.run` does.
         """
-        self._tools.worker.run(batch, self._keep, on_outcome)
+        self._tools.worker.run([self._as_page(item) for item in batch], self._keep, on_outcome)
 
     def finish(self) -> list[ItemOutcome]:
         """Put the pages together; returns the outcomes of all of them. `clear` when these are on record.
@@ -91,7 +95,7 @@ class DocumentJob:
             ItemFailure: there is no place for a copy any more.
             StorageError, OSError: a copy cannot be written.
         """
-        outcomes = [self._outcomes[item_id] for item_id in self.pages]
+        outcomes = [self.outcomes[item_id] for item_id in self.pages]
         failed = next((one for one in outcomes if one.state == "failed"), None)
         if failed is not None:
             return [one if one.state == "failed" else self._left_without_copy(one, failed) for one in outcomes]
@@ -152,7 +156,7 @@ class DocumentJob:
 
     def _keep(self, outcomes: Sequence[ItemOutcome]) -> None:
         for outcome in outcomes:
-            self._outcomes[outcome.item_id] = outcome
+            self.outcomes[outcome.item_id] = outcome
             if outcome.state == "done":
                 self._folder.keep(self.pages[outcome.item_id].page, outcome)
 

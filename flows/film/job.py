@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, cast
 from flows.chosen import ChosenReference
 from flows.destination import Destination
 from flows.encoded_references import EncodedReferences
-from flows.engine import Engine, is_out_of_memory
+from flows.engine import Engine
 from flows.failures import ItemFailure, describe_failure, end_if_disk_is_full
 from flows.film.analysis import FilmAnalysis, Part, analyse
 from flows.film.choosing import ChoosesShotReferences
 from flows.film.outcome import CopyMade, ShotMade, film_outcome
 from flows.film.segments import SegmentMaker, Stretch
+from flows.film.state import FilmState
 from flows.film.workfolder import PartRecord, WorkFolder
 from flows.planning import PendingItem
 from flows.progress import Progress
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # see flows.engine
 
 GROUP_FRAMES = 3000
 """Shots that make up one task have so many frames together, or are one shot."""
+
+_AT_HALF_SIZE = "colorized at half the size, since the memory did not suffice for the full one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +56,33 @@ class FilmTools:
 class FilmJob:
     """One film: `open` it, `colorize` its groups of shots, `finish` it.
 
-    The steps must come in this order; each raises what goes wrong, and `failed` makes an outcome of that. A film that
-    was cut off goes on with its first missing segment.
+    The steps must come in this order; each raises what goes wrong, and `failed` makes an outcome of that. Each may be
+    done by another process, which is given the `state` that the steps before it left. A film that was cut off goes on
+    with its first missing segment.
+
+    Args:
+        known: what steps before this one found out.
     """
 
-    def __init__(self, tools: FilmTools, item: PendingItem) -> None:
+    def __init__(self, tools: FilmTools, item: PendingItem, known: FilmState | None = None) -> None:
+        known = known or FilmState()
         self.item = item
         self._tools = tools
         self._settings = tools.engine.settings
-        self._colorizer: Colorizer = tools.engine.colorizer
+        self._smaller = known.smaller
         self._path = tools.archive / text_to_path(item.path)
-        self._watch = Stopwatch()
-        self._started_at = datetime.now(UTC)
+        self._watch = Stopwatch(dict(known.seconds))
+        self._started_at = known.started_at or datetime.now(UTC)
         self._stage = "read"
-        self._notes: list[str] = []
-        self._analysis: FilmAnalysis | None = None
-        self._references: dict[int, ChosenReference] = {}
+        self._notes = [_AT_HALF_SIZE] if known.smaller else []
+        self._analysis = known.analysis
+        self._references: dict[int, ChosenReference] = dict(known.references)
         self._kept: dict[Part, PartRecord] = {}
+
+    @property
+    def state(self) -> FilmState:
+        """What is known of the film now."""
+        return FilmState(self._analysis, self._references, self._watch.seconds, self._started_at, self._smaller)
 
     @property
     def analysis(self) -> FilmAnalysis:
@@ -90,17 +103,10 @@ class FilmJob:
         for output_path in self.item.output_paths:
             self._tools.destination.place(self.item.path, output_path)
         self._stage = "read"
-        self._tools.progress.say(f"looking at every frame of {self.item.path}")
-        with self._watch.stage("analyse"):
-            if film_sha256(self._path) != self.item.sha256:
-                raise ItemFailure(
-                    "changed", f"{self.item.path} changed while the run was under way; run again to colorize it"
-                )
-            self._analysis = analyse(
-                self._path,
-                sequence_rate=self._settings.sequence_rate,
-                shot_threshold=self._settings.shot_threshold,
-            )
+        if self._analysis is None:
+            self._tools.progress.say(f"looking at every frame of {self.item.path}")
+            with self._watch.stage("analyse"):
+                self._analysis = self._analyse()
         self._analysis.coding  # noqa: B018 - raises for what cannot be colorized
         shots = self._analysis.shots
         self._tools.references.check(self.item.path, len(shots))
@@ -117,14 +123,25 @@ class FilmJob:
 
         Raises:
             FilmNotWritten, UnreadableFilm, ItemFailure: as the steps do.
+            RuntimeError, MemoryError: the memory does not suffice (`flows.engine.is_out_of_memory`); the film can be
+                opened again with `FilmState.smaller`.
         """
-        try:
-            self._colorize(shots)
-        except Exception as error:
-            if not is_out_of_memory(error) or self._colorizer is not self._tools.engine.colorizer:
-                raise
-            self._go_on_smaller()
-            self._colorize(shots)
+        stretches = [stretch for number in shots for stretch in self._stretches(number)]
+        done = sum(len(self.analysis.shots[number - 1]) for number in shots)
+        missing = sum(len(part) for stretch in stretches for part in stretch.parts)
+        self._tools.progress.pass_over(done - missing)
+        if not stretches:
+            return
+        self._stage = "network"
+        maker = SegmentMaker(
+            self.analysis,
+            self._colorizer,
+            self._folder(),
+            self._formats,
+            steady=self._settings.steady,
+            on_frames=self._tools.progress.advance,
+        )
+        maker.make(stretches)
 
     def finish(self) -> ItemOutcome:
         """Join the segments and return the outcome; `clear` when that is on record.
@@ -148,6 +165,11 @@ class FilmJob:
         """The outcome is on record: the segments are not needed any more."""
         self._folder().remove()
 
+    def free_memory(self) -> None:
+        """Give back what can be spared, before the film is made smaller."""
+        self._tools.encoded.clear()
+        self._tools.engine.free_memory()
+
     def failed(self, error: Exception) -> ItemOutcome:
         """The outcome of a film that went wrong or is left out. What is no fault of the film is raised instead."""
         if isinstance(error, FilmNotWritten):
@@ -168,33 +190,26 @@ class FilmJob:
         )
 
     @property
+    def _colorizer(self) -> "Colorizer":
+        return self._tools.engine.smaller if self._smaller else self._tools.engine.colorizer
+
+    def _analyse(self) -> FilmAnalysis:
+        if film_sha256(self._path) != self.item.sha256:
+            raise ItemFailure(
+                "changed", f"{self.item.path} changed while the run was under way; run again to colorize it"
+            )
+        return analyse(
+            self._path, sequence_rate=self._settings.sequence_rate, shot_threshold=self._settings.shot_threshold
+        )
+
+    @property
     def _formats(self) -> tuple[OutputFormat, ...]:
         return tuple(choose_format(cast(FormatName, name), self.analysis.facts) for name in self.item.output_formats)
 
     def _folder(self) -> WorkFolder:
         film = identity(path_to_text(self._tools.archive), self.item.path)
-        request = self.item.request_key
-        if self._colorizer is not self._tools.engine.colorizer:
-            request += " smaller"
+        request = f"{self.item.request_key} smaller" if self._smaller else self.item.request_key
         return WorkFolder(self._tools.output, film, request, self._formats)
-
-    def _colorize(self, shots: Sequence[int]) -> None:
-        stretches = [stretch for number in shots for stretch in self._stretches(number)]
-        done = sum(len(self.analysis.shots[number - 1]) for number in shots)
-        missing = sum(len(part) for stretch in stretches for part in stretch.parts)
-        self._tools.progress.pass_over(done - missing)
-        if not stretches:
-            return
-        self._stage = "network"
-        maker = SegmentMaker(
-            self.analysis,
-            self._colorizer,
-            self._folder(),
-            self._formats,
-            steady=self._settings.steady,
-            on_frames=self._tools.progress.advance,
-        )
-        maker.make(stretches)
 
     def _stretches(self, number: int) -> list[Stretch]:
         """The segments of a shot that are missing, in runs; each goes on from the segment before it."""
@@ -268,14 +283,6 @@ class FilmJob:
             except Exception as error:
                 describe_failure(error, "write", self.item.path)
                 self._notes.append(f"shot {shot.number} has no thumbnail ({error})")
-
-    def _go_on_smaller(self) -> None:
-        self._tools.encoded.clear()
-        self._tools.engine.free_memory()
-        self._colorizer = self._tools.engine.smaller
-        self._kept.clear()
-        self._folder().open()
-        self._notes.append("colorized at half the size, since the memory did not suffice for the full one")
 
     def _completed(self, outcome: ItemOutcome) -> ItemOutcome:
         return replace(

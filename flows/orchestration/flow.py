@@ -1,11 +1,12 @@
 """The archive run as a Prefect flow: one task for each batch of photographs or group of shots, small records only.
 
-The work is in `flows.archive_run`.
+The work is in `flows.running`.
 """
 
 import logging
 import os
-from typing import Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -13,23 +14,30 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
-from flows.archive_run import ArchiveRun, open_run
+from flows.archive_run import ArchiveRun
 from flows.errors import Interrupted
 from flows.orchestration.artifacts import markdown_of, table_of
 from flows.orchestration.limit import OutOfTime, TimeLimit
 from flows.orchestration.parameters import parameters_of, settings_of
 from flows.orchestration.parent_death import end_with
-from flows.orchestration.work import Gone, Work, never
+from flows.orchestration.work import Gone, Tasks, Work, never
 from flows.progress import SilentProgress
+from flows.running import open_run
 from flows.summary import RunSummary
+from flows.work.crew import Do
+
+if TYPE_CHECKING:  # only where there is a cluster
+    from distributed import Client
 
 FLOW_NAME = "colorize-archive"
+TASK_NAME = "colorize-batch"
 RUNNER_VARIABLE = "ARCHIVE_COLORIZER_RUNNER_PID"
 """Tells a scheduled run which process does the schedule, and takes its runs along when it is killed."""
 
 BEGIN_SECONDS = 60.0  # what Prefect gets to record that a run begins,
 END_SECONDS = 12.0  # and that it has ended
 
+_PREPARED: ContextVar[tuple[Work, TimeLimit]] = ContextVar("prepared")
 log = logging.getLogger(__name__)
 
 
@@ -54,6 +62,24 @@ def colorize_archive(settings: dict[str, Any]) -> dict[str, int]:
     return {"done": summary.done, "failed": len(summary.failures), "items": summary.items}
 
 
+@flow(name=FLOW_NAME, validate_parameters=False, persist_result=False)
+def prepared_run(settings: dict[str, Any]) -> None:
+    """The work of this process that is prepared. Prefect sends flows to workers: this one holds nothing."""
+    _do_prepared()
+
+
+def _do_prepared() -> None:
+    work, limit = _PREPARED.get()
+    limit.clear()
+    try:
+        summary = _do_in_flow(work)
+    finally:
+        limit.set(END_SECONDS)
+    _leave_artifacts(work, summary)
+    if work.prefect_is_lost:
+        raise OutOfTime
+
+
 def execute_as_flow(run: ArchiveRun, server_is_gone: Gone) -> Work:
     """Do a prepared run as a flow run. The work is done and recorded whatever becomes of Prefect.
 
@@ -62,18 +88,7 @@ def execute_as_flow(run: ArchiveRun, server_is_gone: Gone) -> Work:
     """
     work = Work(run, server_is_gone)
     limit = TimeLimit()
-
-    @flow(name=FLOW_NAME, validate_parameters=False, persist_result=False)
-    def prepared_run(settings: dict[str, Any]) -> None:
-        limit.clear()
-        try:
-            summary = _do_in_flow(work)
-        finally:
-            limit.set(END_SECONDS)
-        _leave_artifacts(work, summary)
-        if work.prefect_is_lost:
-            raise OutOfTime
-
+    _PREPARED.set((work, limit))
     try:
         with limit:
             limit.set(BEGIN_SECONDS)
@@ -94,12 +109,29 @@ def execute_as_flow(run: ArchiveRun, server_is_gone: Gone) -> Work:
 
 
 def _do_in_flow(work: Work) -> RunSummary:
-    # no retries: what can get better (database, share) is retried where it happens, and a batch is never half done
-    @task(name="colorize-batch", task_run_name="batch-{number}", cache_policy=NO_CACHE, persist_result=False)
-    def colorize_batch(number: int) -> dict[str, int]:
-        return work.do_step(number)
+    return work.do(Tasks(_do_here, _do_elsewhere), str(flow_run.id) if flow_run.id else None)
 
-    return work.do(colorize_batch, str(flow_run.id) if flow_run.id else None)
+
+# no retries: what can get better (database, share) is retried where it happens, and a batch is never half done
+def _do_here(name: str, do: Do) -> None:
+    @task(name=TASK_NAME, task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
+    def colorize_batch(name: str) -> None:
+        do()
+
+    colorize_batch(name)
+
+
+@task(name=TASK_NAME, task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
+def colorize_parcel(name: str, plugin: str, parcel: bytes) -> bytes:
+    """The same in a worker of a Dask cluster."""
+    from flows.work.worker import do_parcel
+
+    return do_parcel(plugin, parcel)
+
+
+def _do_elsewhere(client: "Client", name: str, plugin: str, parcel: bytes) -> object:
+    parameters = {"name": name, "plugin": plugin, "parcel": parcel}
+    return client.submit(colorize_parcel, parameters=parameters, return_type="state")
 
 
 def _leave_artifacts(work: Work, summary: RunSummary) -> None:

@@ -50,6 +50,13 @@ def record(db: Database, run_id: int, outcomes: Sequence[ItemOutcome]) -> None:
         db.run_write(work)
 
 
+def recorded(db: Database, run_id: int, item_ids: Sequence[int]) -> list[ItemOutcome]:
+    """What a run has recorded of some items so far, without timings and candidates."""
+    columns = [getattr(Colorization, name) for name in _PLAIN]
+    query = sa.select(*columns).where(Colorization.run_id == run_id, Colorization.item_id.in_(item_ids))
+    return db.run_read(lambda session: [ItemOutcome(**row) for row in session.execute(query).mappings()])
+
+
 def is_output(db: Database, output_root: str, output_path: str) -> bool:
     """Whether this path was ever recorded for a file in this output folder, superseded or not."""
     main = sa.exists().where(Colorization.output_root == output_root, Colorization.output_path == output_path)

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from flows.again import colorize_again, confidence_map
-from flows.archive_run import run_archive
 from flows.dry_run import dry_run
 from flows.errors import EnvironmentProblem, UsageError
 from flows.failures import ItemFailure
 from flows.output_lock import locked
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import RunSettings, run_settings
 from storage.database import Database, colorizations, events, open_database
 from storage.database.records import RunColorization

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import flows.batch
-from flows.archive_run import run_archive
 from flows.copies import write_copies
 from flows.errors import EnvironmentProblem, Interrupted
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import RunSettings, run_settings
 from sscn import Colorizer
 from storage.images import WrittenDerivative

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageDraw, ImageFont
 
-from flows.archive_run import run_archive
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from flows.summary import RunSummary
 from storage.images import read_master

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.archive_run import run_archive
 from flows.destination import Destination, carries_our_mark
 from flows.errors import UsageError
 from flows.failures import ItemFailure
 from flows.pair import PairSettings, colorize_pair
 from flows.progress import SilentProgress
 from flows.run_record import SOFTWARE
+from flows.running import run_archive
 from flows.settings import run_settings
 from flows.summary import RunSummary
 from storage.images import DerivativeProvenance, read_master, write_derivative

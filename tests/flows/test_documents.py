@@ -12,10 +12,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from flows.archive_run import run_archive
 from flows.documents.workfolder import WORK_FOLDER
 from flows.errors import Interrupted
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from flows.summary import RunSummary
 from sscn import Colorizer

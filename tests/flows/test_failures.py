@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import execute, open_run, run_archive
 from flows.errors import EnvironmentProblem
 from flows.failures import ItemFailure, describe_failure
 from flows.progress import SilentProgress
+from flows.running import execute, open_run, run_archive
 from flows.settings import run_settings
 from storage.database import DatabaseError, colorizations
 from storage.decoding import Decoder

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows.archive_run import run_archive
 from flows.dry_run import dry_run
 from flows.errors import UsageError
 from flows.pins import Pins
 from flows.planning import Request
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import RunSettings, run_settings
 from flows.summary import RunSummary
 from retrieval import ReferenceLibrary

@@ -108,7 +108,10 @@ def test_run_is_on_record_in_prefect(
         tasks = theirs.execute("SELECT name FROM task_run WHERE flow_run_id = ?", (flow_run_id,)).fetchall()
         kinds = theirs.execute("SELECT type FROM artifact WHERE flow_run_id = ?", (flow_run_id,)).fetchall()
     assert name == ("Completed",)
-    assert sorted(tasks) == [("batch-0",), ("batch-1",)]  # one task for each batch, never for each item
+    assert sorted(tasks) == [
+        ("1 photographs from cup.png",),
+        ("2 photographs from album/portrait.jpg",),
+    ]  # one task for each batch, never for each item
     assert sorted(kinds) == [("markdown",), ("table",)]
     assert not (tmp_path / "home" / ".prefect").exists()
 

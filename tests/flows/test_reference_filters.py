@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import run_archive
 from flows.cli.entry import run_command
 from flows.errors import UsageError
 from flows.filters import FilterSettings, reference_filter
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import filter_settings, run_settings
 from retrieval import RetrievalError
 

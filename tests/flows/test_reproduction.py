@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.archive_run import run_archive
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from storage.fixity import sha256_file
 from tests.flows.conftest import CommandLine

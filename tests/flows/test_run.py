@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.archive_run import execute, open_run, run_archive
 from flows.dry_run import dry_run
 from flows.engine import Engine
 from flows.errors import UsageError
@@ -19,6 +18,7 @@ from flows.filters import reference_filter
 from flows.planning import Request
 from flows.progress import SilentProgress
 from flows.requests import requests_of
+from flows.running import execute, open_run, run_archive
 from flows.settings import run_settings
 from sscn import Colorizer
 from sscn.colour import luminance

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import run_archive
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import RunSettings, run_settings
 from flows.variety import Variety
 from retrieval import Match, Reference

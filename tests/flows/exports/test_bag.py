@@ -11,10 +11,10 @@ import bagit
 import pytest
 from PIL import Image
 
-from flows.archive_run import run_archive
 from flows.errors import ExitCode, UsageError
 from flows.exports.bag import export_bag
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from storage.database import audit, colorizations, open_database, reviews, sqlite_url
 from storage.fixity import sha256_file

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import run_archive
 from flows.errors import UsageError
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from flows.summary import RunSummary
 from storage.fixity import PARTIAL_SUFFIX

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import run_archive
 from flows.film.workfolder import WORK_FOLDER
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from storage.fixity import PARTIAL_SUFFIX, sha256_file
 from tests.flows.conftest import ROOT

@@ -18,7 +18,7 @@ SHORT, LONG = 500, int(os.environ.get("FILM_MEMORY_FRAMES", "20000"))
 PROGRAM = """
 import re, resource, sys
 from pathlib import Path
-from flows.archive_run import run_archive
+from flows.running import run_archive
 from flows.progress import SilentProgress
 from flows.settings import run_settings
 

@@ -13,9 +13,9 @@ import av
 import pytest
 from PIL import Image
 
-from flows.archive_run import run_archive
 from flows.cli.entry import run_command
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from flows.summary import RunSummary
 from storage.film import film_sha256, probe, survey

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.archive_run import run_archive
 from flows.progress import SilentProgress
+from flows.running import run_archive
 from flows.settings import run_settings
 from flows.summary import RunSummary
 from storage.film import probe
