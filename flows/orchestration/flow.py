@@ -8,17 +8,19 @@ import os
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from prefect import flow, task
+from prefect import State, flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from flows.archive_run import ArchiveRun
 from flows.errors import Interrupted
 from flows.orchestration.artifacts import markdown_of, table_of
+from flows.orchestration.form import RunForm
 from flows.orchestration.limit import OutOfTime, TimeLimit
-from flows.orchestration.parameters import parameters_of, settings_of
+from flows.orchestration.parameters import parameters_of
 from flows.orchestration.parent_death import end_with
 from flows.orchestration.work import Gone, Tasks, Work, never
 from flows.progress import SilentProgress
@@ -31,6 +33,7 @@ if TYPE_CHECKING:  # only where there is a cluster
 
 FLOW_NAME = "colorize-archive"
 TASK_NAME = "colorize-batch"
+COMPLETED_WITH_FAILURES = "Completed with failures"
 RUNNER_VARIABLE = "ARCHIVE_COLORIZER_RUNNER_PID"
 """Tells a scheduled run which process does the schedule, and takes its runs along when it is killed."""
 
@@ -41,17 +44,19 @@ _PREPARED: ContextVar[tuple[Work, TimeLimit]] = ContextVar("prepared")
 log = logging.getLogger(__name__)
 
 
-@flow(name=FLOW_NAME, validate_parameters=False, persist_result=False)
-def colorize_archive(settings: dict[str, Any]) -> dict[str, int]:
-    """A whole run, for schedules: what was found to do is done; returns counts.
+@flow(name=FLOW_NAME, persist_result=False)
+def colorize_archive(settings: RunForm) -> State[dict[str, int]]:
+    """A whole run, for schedules: what was found to do is done.
+
+    The state is Completed, by the name "Completed with failures" when items stand failed; its message counts them.
+    What ends a run (disk, database, share) makes it Failed.
 
     Args:
-        settings: the fields of `flows.settings.RunSettings`, see `flows.orchestration.parameters`; what is missing
-            comes from the environment.
+        settings: what is left out comes from the environment.
     """
     if os.environ.get(RUNNER_VARIABLE) == str(os.getppid()) and not end_with(os.getppid()):
         raise Interrupted
-    with open_run(settings_of(settings), SilentProgress()) as run:
+    with open_run(settings.settings(), SilentProgress()) as run:
         if run.prepare().has_work:
             run.index_references()
             work = Work(run, never)
@@ -59,7 +64,13 @@ def colorize_archive(settings: dict[str, Any]) -> dict[str, int]:
             _leave_artifacts(work, summary)
         else:
             summary = run.summary()
-    return {"done": summary.done, "failed": len(summary.failures), "items": summary.items}
+    failed = len(summary.failures)
+    message = f"{summary.done} colorized, {failed} failed, {summary.finished_before} done before"
+    return Completed(
+        name=COMPLETED_WITH_FAILURES if failed else None,
+        message=message if summary.run_id is None else f"run {summary.run_id}: {message}",
+        data={"done": summary.done, "failed": failed, "items": summary.items},
+    )
 
 
 @flow(name=FLOW_NAME, validate_parameters=False, persist_result=False)

@@ -17,7 +17,7 @@ def parameters_of(settings: RunSettings) -> dict[str, Any]:
 
     Without the database, whose URL may hold a password; a scheduled run has it from the environment.
     """
-    values = settings.model_dump(exclude={"database"})
+    values = settings.model_dump(exclude={"database", "dry_run", "prefect"})
     return {name: _plain(value) for name, value in values.items()}
 
 
