@@ -17,6 +17,8 @@ from flows.film.choosing import ByHand
 from flows.film.given import GivenReferences
 from flows.film.workfolder import sweep
 from flows.ingest import IngestedItem, ingest_archive
+from flows.logs import outcome_logged, run_began, run_ended
+from flows.metrics import RunMetrics
 from flows.pins import PinnedReferences, Pins
 from flows.planning import Plan, describe_plan, make_plan, name_of, output_is_there
 from flows.progress import Progress
@@ -35,7 +37,7 @@ from flows.work.order import Order
 from flows.work.threads import worker_threads
 from flows.work.workshop import Reports, Workshop
 from storage.database import Database, colorizations, runs
-from storage.database.records import CurrentColorization, ItemOutcome, RunState, StageTiming
+from storage.database.records import CurrentColorization, ItemOutcome, RunCounts, RunState, StageTiming
 from storage.decoding import Decoder
 from storage.paths import path_to_text
 
@@ -65,6 +67,7 @@ class ArchiveRun:
         self._given = GivenReferences.read(settings.reference)
         self._pins = Pins.read(settings, database)
         self._at_end = ExitStack()
+        self.metrics = RunMetrics()
 
     @property
     def plan(self) -> Plan:
@@ -196,6 +199,14 @@ class ArchiveRun:
             items=self.plan.items,
             skipped=self.plan.items - len(self.plan.pending) - len(self.plan.to_record),
         )
+        run_began(
+            self.run_id,
+            flow_run_id,
+            archive=record.archive,
+            output=record.output_root,
+            items=self.plan.items,
+        )
+        self.metrics.run_began(self.plan.items)
         if self.plan.to_record:
             self._record(self.plan.to_record)
         for outcome in self.plan.to_record:
@@ -231,6 +242,10 @@ class ArchiveRun:
         ]
         runs.record_timings(self.database, run_id, timings)
         runs.finish(self.database, run_id, state, message)
+        self.metrics.stages(timings)
+        self.metrics.run_ended(state, datetime.now(UTC))
+        counts = RunCounts(self.plan.items, self._tally.done, self._tally.failed, self._tally.skipped)
+        run_ended(run_id, state, counts, summary.seconds, message)
         self._is_finished = True
         return self.summary(show_run(self.database, run_id, self.settings.output, self.progress))
 
@@ -290,6 +305,8 @@ class ArchiveRun:
 
     def _count(self, outcome: ItemOutcome) -> None:
         self._tally.add(outcome, self._names[outcome.item_id])
+        self.metrics.outcome(outcome)
+        outcome_logged(_there(self.run_id), self._names[outcome.item_id], outcome)
 
 
 def _end_state(error: BaseException | None, summary: RunSummary) -> RunState:

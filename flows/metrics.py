@@ -1,4 +1,4 @@
-"""Metrics of a run for Prometheus: a file for node_exporter's textfile collector, or a port of our own.
+"""Metrics of a run for Prometheus: a file for node_exporter's textfile collector.
 
 A run is a batch job, often over before anybody has asked; the file is its natural form
 (https://github.com/prometheus/node_exporter#textfile-collector). The counters begin at zero with every process, which
@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from flows.errors import EnvironmentProblem, UsageError
 from storage.database.records import ColorizationState, ItemOutcome, RunState, StageTiming
@@ -130,26 +130,6 @@ def written_to(file: Path, metrics: RunMetrics, *, every: float = EVERY_SECONDS)
     finally:
         is_over.set()
         writer.join()
-
-
-@contextmanager
-def served(port: int, metrics: RunMetrics, *, address: str = "127.0.0.1") -> Iterator[int]:
-    """Answer at http://ADDRESS:PORT/metrics as long as the block lasts; yields the port (0 asks for a free one).
-
-    Raises:
-        EnvironmentProblem: the port is taken, or the address is not one of this machine's.
-    """
-    try:
-        server, thread = start_http_server(port, address, registry=metrics.registry)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise EnvironmentProblem(f"no metrics at {address}:{port} ({reason}); choose another port") from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _keep_writing(file: Path, metrics: RunMetrics, every: float, is_over: threading.Event) -> None:

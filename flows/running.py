@@ -1,11 +1,13 @@
 """A run from its beginning to its end: the output folder locked, the jobs done, the gallery written."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from flows.archive_run import ArchiveRun
 from flows.errors import UsageError
+from flows.logs import run_logs
+from flows.metrics import written_to
 from flows.output_lock import locked
 from flows.progress import Progress
 from flows.reference_index import INDEX_FOLDER
@@ -15,6 +17,7 @@ from flows.settings import RunSettings
 from flows.summary import RunSummary
 from flows.work.crew import Crew, OneProcess, Through, directly
 from storage.database import Database, open_database, runs
+from storage.database.standing import last_ended
 from storage.decoding import Decoder
 from storage.fixity import sweep_partial_files
 from storage.paths import path_to_text
@@ -48,8 +51,23 @@ def open_run(settings: RunSettings, progress: Progress) -> Iterator[ArchiveRun]:
             if crashed:
                 _show_crashed(settings, database, progress)
             run = ArchiveRun(settings, database, decoder, progress)
-            with run.finished_on_error():
+            with _told(run), run.finished_on_error():
                 yield run
+
+
+@contextmanager
+def _told(run: ArchiveRun) -> Iterator[None]:
+    """Logs and metrics, where they are asked for."""
+    settings = run.settings
+    with ExitStack() as stack:
+        stack.enter_context(run_logs(settings.log, form=settings.log_form))
+        if settings.metrics is not None:
+            last = last_ended(run.database, path_to_text(settings.output))
+            before = None if last is None else runs.get(run.database, last)
+            if before is not None and before.ended_at is not None:
+                run.metrics.last_run(before.state, before.ended_at)
+            stack.enter_context(written_to(settings.metrics, run.metrics))
+        yield
 
 
 def _show_crashed(settings: RunSettings, database: Database, progress: Progress) -> None:

@@ -90,6 +90,9 @@ class RunSettings(FilterSettings):
     cluster: str | None = Field(
         None, pattern=r"^(tcp|tls)://\S+:\d+$", description="address of a Dask scheduler whose workers do the work"
     )
+    log: str | None = Field(None, description="file that gets a line for every item and event; - is stderr")
+    log_form: Literal["json", "text"] = Field("json", description="whether these lines are JSON objects or text")
+    metrics: Folder | None = Field(None, description="file of metrics for node_exporter's textfile collector (.prom)")
     prefect: bool = Field(True, description="record the run in Prefect")
 
     @model_validator(mode="after")

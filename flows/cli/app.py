@@ -18,6 +18,7 @@ from flows.cli import (
     review,
     run,
     serve,
+    status,
     train,
     verify,
 )
@@ -67,3 +68,4 @@ app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("train")(train.train)
 app.command("serve")(serve.serve)
+app.command("status")(status.status)

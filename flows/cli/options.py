@@ -201,6 +201,17 @@ Cluster = Annotated[
         "--cluster", metavar="ADDRESS", help="Dask scheduler whose workers do the work, like tcp://scheduler:8786."
     ),
 ]
+Log = Annotated[
+    str | None,
+    typer.Option("--log", metavar="FILE", help="Add a JSON line for every item and event to a file; - is stderr."),
+]
+LogForm = Annotated[
+    str | None, typer.Option("--log-form", metavar="FORM", help="json, or text for lines that people read.")
+]
+Metrics = Annotated[
+    Path | None,
+    typer.Option("--metrics", metavar="FILE", help="Metrics for node_exporter's textfile collector, FILE.prom."),
+]
 Prefect = Annotated[
     bool | None,
     typer.Option("--prefect/--no-prefect", help="Record the run in Prefect (default --prefect)."),

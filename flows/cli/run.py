@@ -38,6 +38,9 @@ def run(
     retry_failed: options.RetryFailed = None,
     workers: options.Workers = None,
     cluster: options.Cluster = None,
+    log: options.Log = None,
+    log_form: options.LogForm = None,
+    metrics: options.Metrics = None,
     dry_run: options.DryRun = None,
     prefect: options.Prefect = None,
 ) -> int:

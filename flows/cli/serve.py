@@ -51,6 +51,9 @@ def serve(
     retry_failed: options.RetryFailed = None,
     workers: options.Workers = None,
     cluster: options.Cluster = None,
+    log: options.Log = None,
+    log_form: options.LogForm = None,
+    metrics: options.Metrics = None,
 ) -> None:
     """Colorize an archive on a schedule, until stopped (exit code 0).
 

@@ -9,7 +9,17 @@ from flows.errors import UsageError
 from flows.settings import RunSettings, run_settings
 from storage.paths import path_to_text, text_to_path
 
-PATHS = ("archive", "references", "output", "vgg_weights", "reference", "pins", "only_references", "never_references")
+PATHS = (
+    "archive",
+    "references",
+    "output",
+    "vgg_weights",
+    "reference",
+    "pins",
+    "only_references",
+    "never_references",
+    "metrics",
+)
 
 
 def parameters_of(settings: RunSettings) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from flows.orchestration.server import ANNOUNCEMENT, LOOPBACK, prefect_home
 
-FLOW_NAME = "colorize-archive"
+FLOW_NAMES = ("colorize-archive", "verify-fixity", "index-references")
 LIMIT_SECONDS = 5.0
 
 _MOST = 200  # what the API gives at once
@@ -109,7 +109,7 @@ class _Api:
 
 
 def _deployments(api: _Api) -> list[Deployment]:
-    ours = api.ask("deployments/filter", {"flows": {"name": {"any_": [FLOW_NAME]}}, "limit": _MOST})
+    ours = api.ask("deployments/filter", {"flows": {"name": {"any_": list(FLOW_NAMES)}}, "limit": _MOST})
     if not ours:
         return []
     ids = [one["id"] for one in ours]

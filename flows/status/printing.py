@@ -105,7 +105,7 @@ def _deployment(one: Deployment) -> Iterator[str]:
     if one.late:
         yield f"  late: {one.late} should have begun; see whether the worker or `serve` is up"
     if one.pool is not None:
-        yield f"  pool {one.pool}: {(one.pool_status or 'unknown').lower()}, {one.workers} workers online"
+        yield f"  pool {one.pool}: {(one.pool_status or 'unknown').lower()}, workers online: {one.workers}"
     elif one.status not in (None, "READY"):
         yield f"  {str(one.status).lower().replace('_', ' ')}: nobody takes its runs up; see whether `serve` is up"
     if one.last_state is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.errors import UsageError
 from flows.settings import default_database, sqlite_path
 from storage.database import Database, open_database, runs, standing
-from storage.database.checking import _lives as lives
+from storage.database.checking import lives
 from storage.database.read_only import open_read_only
 from storage.database.records import StoredRun
 from storage.database.standing import Failure, FailureKind

@@ -17,6 +17,7 @@ from flows.errors import EnvironmentProblem
 from flows.film.choosing import ByHand, ShotReferences
 from flows.film.given import GivenReferences
 from flows.film.job import FilmTools
+from flows.logs import run_logs
 from flows.pins import PinnedReferences, Pins
 from flows.progress import Progress
 from flows.reference_index import open_references
@@ -158,7 +159,12 @@ def open_workshop(order: Order, reports: Reports) -> Iterator[Workshop]:
     for folder in (settings.archive, settings.references, settings.output):
         if not folder.is_dir():
             raise EnvironmentProblem(f"a worker does not see the folder {folder}; mount it there at the same place")
-    with with_threads(order.threads), open_database(settings.database_url) as database, Decoder() as decoder:
+    with (
+        run_logs(settings.log, form=settings.log_form, run=order.run_id),
+        with_threads(order.threads),
+        open_database(settings.database_url) as database,
+        Decoder() as decoder,
+    ):
         engine = Engine.load(settings)
         library = open_references(settings, database, engine, decoder, order.run_id)
         try:

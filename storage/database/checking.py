@@ -216,7 +216,7 @@ def _look_at_running(connection: Connection) -> Iterator[Look]:
         process = f"process {run.pid} on {run.hostname}"
         if run.hostname != here:
             yield Look(what, True, f"run {run.id}, by {process}; whether that lives shows only there")
-        elif _lives(run.pid, run.started_at):
+        elif lives(run.pid, run.started_at):
             yield Look(what, True, f"run {run.id}, by {process}")
         else:
             result = f"run {run.id} never ended: {process} is gone; the next run into {run.output_root} puts it right"
@@ -225,7 +225,7 @@ def _look_at_running(connection: Connection) -> Iterator[Look]:
         yield Look(what, True, "none")
 
 
-def _lives(pid: int, since: datetime) -> bool:
+def lives(pid: int, since: datetime) -> bool:
     """Whether a process of this number is there that began before; numbers are given out again."""
     try:
         os.kill(pid, 0)

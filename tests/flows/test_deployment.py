@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +137,40 @@ def test_a_scheduled_run_colorizes_an_archive(
         fields = form["nightly"]["definitions"]["RunForm"]["properties"]
         assert fields["size"]["maximum"] == 4096
         assert "database" not in fields
+        _check_notification(url, every_minute, tmp_path)
         families = [pid for worker in workers for pid in descendants(worker.pid)]
     assert not alive(families)
     assert len([*(tmp_path / "out").rglob("*.tif")]) == 3
+
+
+def _check_notification(url: str, environment: Mapping[str, str], folder: Path) -> None:
+    """A copy is changed by hand: the check of the files fails, and a webhook hears of it."""
+    heard: list[str] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Not to the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        line = [sys.executable, "-m", "flows.orchestration.automations"]
+        line += ["--webhook", f"http://127.0.0.1:{server.server_port}/"]
+        for _ in range(2):  # the second time changes what is there
+            subprocess.run(line, env=environment, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
+        assert len(api(url, "automations/filter", {})) == 2
+        with (folder / "out" / "cup.png.tif").open("ab") as copy:
+            copy.write(b"!")
+        (weekly,) = [one for one in api(url, "deployments/filter", {}) if one["name"] == "weekly"]
+        api(url, f"deployments/{weekly['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+        wait_for(lambda: heard, "the webhook")
+        server.shutdown()
+    assert heard[0].startswith("verify-fixity Failed")
+    assert "cup.png.tif" in heard[0]
 
 
 def _wait_for_run(url: str, workers: list["subprocess.Popen[bytes]"]) -> list[tuple[str, str, int, int]]:

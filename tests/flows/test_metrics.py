@@ -2,14 +2,13 @@
 
 import stat
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flows.errors import EnvironmentProblem, UsageError
-from flows.metrics import RunMetrics, served, written_to
+from flows.metrics import RunMetrics, written_to
 from storage.database.records import ItemOutcome, StageTiming
 from tests.storage.database.samples import NOON, at, done, failed
 
@@ -101,16 +100,3 @@ def test_names_and_folders_that_do_not_serve_are_refused(tmp_path: Path) -> None
     wrong = tmp_path / "file" / "archive.prom"
     with pytest.raises(EnvironmentProblem, match="--metrics"), written_to(wrong, RunMetrics()):
         pass
-
-
-def test_the_port_answers_and_is_free_afterwards() -> None:
-    metrics = filled()
-    with served(0, metrics) as port:
-        address = f"http://127.0.0.1:{port}/metrics"
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(address, timeout=30) as answer:
-            assert read(answer.read().decode())["items_total", "done"] == 2
-        with pytest.raises(EnvironmentProblem, match="choose another port"), served(port, metrics):
-            pass
-    with served(port, metrics) as again:
-        assert again == port

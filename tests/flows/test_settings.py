@@ -95,7 +95,11 @@ def test_environment_sets_any_option(folders: dict[str, Path], monkeypatch: pyte
     assert settings.reference == folders["references"]
     assert settings.archive == folders["archive"]
     assert (settings.variety, settings.pins) == (0.1, Path(__file__))
-    assert not set(RunSettings.model_fields) - set(values) - {"vgg_weights", "workers"}
+    assert (
+        not set(RunSettings.model_fields)
+        - set(values)
+        - {"vgg_weights", "workers", "cluster", "log", "log_form", "metrics"}
+    )
 
 
 def test_command_line_beats_environment(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

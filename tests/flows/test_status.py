@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 
 from flows.cli.status import status
 from flows.errors import UsageError
-from flows.orchestration.flow import FLOW_NAME as FLOW_ON_RECORD
-from flows.status.prefect import FLOW_NAME, Schedules, schedules
+from flows.orchestration.deployed import index_references, verify_fixity
+from flows.orchestration.flow import colorize_archive
+from flows.status.prefect import FLOW_NAMES, Schedules, schedules
 from flows.status.printing import as_json, in_words
 from flows.status.standing import Standing, open_for_status, standing_of
 from storage.database import Database, DatabaseError, colorizations, runs, standing
@@ -288,8 +289,8 @@ def test_a_server_that_is_away_or_another_one_is_told_of(strange_server: str) ->
     assert wrong.problem is not None
 
 
-def test_the_flow_is_looked_for_by_its_name() -> None:
-    assert FLOW_NAME == FLOW_ON_RECORD
+def test_the_flows_are_looked_for_by_their_names() -> None:
+    assert sorted(FLOW_NAMES) == sorted(flow.name for flow in (colorize_archive, verify_fixity, index_references))
 
 
 def api(url: str, path: str, body: dict[str, object]) -> Any:
@@ -353,5 +354,5 @@ def test_what_a_real_server_has_planned(
     said = list(in_words(Standing((), None), found))
     assert [one for one in said if one.startswith(f"schedule {deployment.name}: next at ")]
     assert said[-2].startswith("  late: 1 should have begun")
-    assert said[-1] == "  pool gpu pool: ready, 1 workers online"
+    assert said[-1] == "  pool gpu pool: ready, workers online: 1"
     assert schedules(environment).url is None  # the announcement went with the server
