@@ -44,7 +44,7 @@ def test_the_commands_work_as_they_are_written(workplace: Path):
     if shutil.which("archive-colorizer", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("the package is not installed here, so there is no command archive-colorizer")
     commands = [block for block in _blocks("sh") if block.startswith("archive-colorizer")]
-    assert len(commands) == 10
+    assert len(commands) == 12
     for block in commands:
         done = subprocess.run(
             ["bash", "-e", "-c", block],
