@@ -84,7 +84,9 @@ def test_the_same_pictures_films_and_documents_as_in_one_process(
     found, copies = {}, {}
     for workers in (1, 2):
         output = tmp_path / f"out {workers}"
-        answer = command(*arguments(mixed, references, output, "--workers", workers, "--no-prefect"), OMP_NUM_THREADS="1")
+        answer = command(
+            *arguments(mixed, references, output, "--workers", workers, "--no-prefect"), OMP_NUM_THREADS="1"
+        )
         assert answer.returncode == 0, answer.stderr
         assert "Traceback" not in answer.stderr
         found[workers] = current(output)
