@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ CONNECT_SECONDS = 20
 LONELY_SECONDS = 120.0
 """So long a run waits for a cluster that has no worker."""
 _LOOK_SECONDS = 2.0
+_END_SECONDS = 10.0
 ClientSubmit = Callable[[Client, str, str, bytes], Any]
 """Gives a job to a cluster: its name, the name of the plugin, the job as bytes; returns a future of `do_parcel`."""
 
@@ -242,8 +244,15 @@ def _gpu(settings: RunSettings, number: int) -> dict[str, str]:
 
 
 def _end_workers(cluster: SpecCluster) -> None:
-    """End the worker processes at once, whatever they are doing."""
+    """End the worker processes at once, whatever they are doing; when this returns, none of them writes any more."""
+    ended: list[int] = []
     for nanny in cluster.workers.values():
         nanny.auto_restart = False
-        with suppress(AttributeError, ProcessLookupError, TypeError):  # it has none, or has ended
-            os.kill(nanny.process.pid, signal.SIGKILL)
+        with suppress(AttributeError, OSError, TypeError):  # it has none, or has ended
+            pid = nanny.process.pid
+            ended.append(os.pidfd_open(pid))
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + _END_SECONDS
+    for descriptor in ended:
+        select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))  # readable when it has ended
+        os.close(descriptor)

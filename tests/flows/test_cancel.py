@@ -70,7 +70,7 @@ def test_a_run_is_cancelled(
         assert len(family) >= 1 + workers  # the run, its decoders, its workers
         api(url, f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})  # what the page's button does
         wait_for(lambda: api(url, f"flow_runs/{run['id']}")["state"]["type"] == "CANCELLED", "the end of the run")
-        assert not alive(family)
+        wait_for(lambda: not alive(family), "the end of its processes")
     finally:
         serving.send_signal(signal.SIGTERM)
         try:

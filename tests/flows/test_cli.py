@@ -136,9 +136,9 @@ def test_wrong_usage_is_exit_code_1_with_one_line(
 
 
 def test_exit_code_reaches_the_shell(command: CommandLine) -> None:
-    answer = command("run", "--bogus")
+    answer = command("run", "--quux")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr == "archive-colorizer: No such option: --bogus (see archive-colorizer --help)\n"
+    assert answer.stderr == "archive-colorizer: No such option: --quux (see archive-colorizer --help)\n"
 
 
 def test_debug_prints_the_traceback(command: CommandLine) -> None:
